@@ -1,0 +1,258 @@
+// One supervised instance: feeds the machine with what happens, does what it answers, remembers what people ask about.
+import { AppError } from '../core/error.js'
+import { type Effect, type Input, type Instance, newInstance, step } from '../core/instance.js'
+import type { InstanceSpec, SignalName } from '../core/spec.js'
+import { type ExitRecord, type InstanceStatus, LAST_LINES } from '../core/status.js'
+import { Prober } from './prober.js'
+import type { ShimHandlers, ShimLink, World } from './world.js'
+
+export class Supervised {
+  spec: InstanceSpec
+  readonly #world: World
+  /** Told after every change of state or readiness. */
+  readonly #changed: () => void
+  #instance: Instance = newInstance()
+  #link: ShimLink | null = null
+  /** A run request is on its way; an end that overtakes its answer waits here. */
+  #running = false
+  #overtaken: ExitRecord | null = null
+  #cancelDeadline: () => void = () => {}
+  readonly #prober: Prober
+  #startedAtMs = 0
+  #stoppedAtMs = 0
+  #exit: ExitRecord | null = null
+  #lastLines: string[] = []
+  #lost = { bytes: 0, error: '' }
+  /** What the last failure was: it could not be run at all, or it ended. */
+  lastFailure: 'spawn' | 'end' = 'end'
+  /** Set while the supervisor holds its start back; shown as the reason. */
+  waitsFor = ''
+
+  constructor(spec: InstanceSpec, world: World, changed: () => void) {
+    this.spec = spec
+    this.#world = world
+    this.#changed = changed
+    this.#prober = new Prober(world, () => this.#readinessChanged())
+  }
+
+  get state(): Instance['state'] {
+    return this.#instance.state
+  }
+
+  get wanted(): 'up' | 'down' {
+    return this.waitsFor === '' ? this.#instance.wanted : 'up'
+  }
+
+  get reason(): string {
+    return this.waitsFor || this.#instance.reason || (this.state === 'RUNNING' ? this.#prober.reason : '')
+  }
+
+  /** May take traffic: its probe says so; without a probe, RUNNING says so. */
+  get ready(): boolean {
+    if (this.spec.probe === null) return this.state === 'RUNNING'
+    return (this.state === 'RUNNING' || this.state === 'STARTING') && this.#prober.ready
+  }
+
+  /** A run was asked for and the shim has not answered yet. */
+  get spawning(): boolean {
+    return this.#running
+  }
+
+  /** A dependency on it being started is met: it runs, or did its work and ended well. */
+  get hasStarted(): boolean {
+    return this.state === 'RUNNING' || (this.state === 'EXITED' && this.#exit?.code === 0)
+  }
+
+  // ---- the shim
+
+  /** Takes a shim over, with whatever it runs. */
+  attach(link: ShimLink): void {
+    this.#link = link
+    const { found } = link
+    if (found.lostBytes > 0) this.#lost = { bytes: found.lostBytes, error: 'while no daemon was there' }
+    if (found.pid !== 0) {
+      this.#startedAtMs = found.startedAtMs
+      this.input({ kind: 'adopted', pid: found.pid, startedMs: found.startedMs })
+      this.#prober.start(this.spec)
+      void link.setLogs(this.spec.logs).catch(error => this.#complain('log files', error))
+    } else if (found.exit !== null) {
+      // It ended while nobody watched: the machine hears both, so that autorestart decides as it would have then.
+      this.#startedAtMs = found.startedAtMs
+      this.input({ kind: 'adopted', pid: found.exit.pid, startedMs: found.startedMs })
+      this.#exited(found.exit)
+    }
+  }
+
+  handlers(): ShimHandlers {
+    return {
+      exited: exit => {
+        if (this.#running) this.#overtaken = exit
+        else this.#exited(exit)
+      },
+      logLost: (stream, bytes, error) => {
+        this.#lost = { bytes: this.#lost.bytes + bytes, error }
+        this.#emit({ kind: 'log_lost', id: this.spec.id, stream, bytes, error })
+      },
+      rotated: stream => this.#emit({ kind: 'rotated', id: this.spec.id, stream }),
+      closed: () => this.#shimLost(),
+    }
+  }
+
+  #exited(exit: ExitRecord): void {
+    this.#link?.took()
+    this.#ended(exit)
+  }
+
+  #ended(exit: ExitRecord): void {
+    const expected = this.state === 'STOPPING' || (exit.code !== null && this.spec.policy.exitcodes.includes(exit.code))
+    this.#exit = exit
+    this.lastFailure = 'end'
+    this.#stoppedAtMs = this.#world.clock.wallMs()
+    this.#emit({ kind: 'exit', id: this.spec.id, expected, exit })
+    this.input({ kind: 'exited', code: exit.code, signal: exit.signal })
+  }
+
+  #shimLost(): void {
+    this.#link = null
+    const { pid } = this.#instance
+    this.#emit({ kind: 'daemon', message: `the shim of ${this.spec.id} was lost${pid === 0 ? '' : ` with pid ${pid}`}` })
+    if (pid === 0) return
+    const endedAtMs = this.#world.clock.wallMs()
+    this.#ended({ pid, code: null, signal: null, coreDumped: false, userMs: 0, systemMs: 0, maxRssKb: 0, endedAtMs })
+  }
+
+  async #openLink(): Promise<ShimLink> {
+    const opened = (await this.#world.shims.open([this.spec], () => this.handlers())).get(this.spec.id)
+    if (opened === undefined || opened instanceof Error) {
+      throw new AppError('SHIM_FAILED', `no shim for ${this.spec.id}: ${opened?.message ?? 'none was started'}`, { cause: opened })
+    }
+    this.#link = opened
+    return opened
+  }
+
+  // ---- the machine
+
+  input(input: Input): void {
+    const { clock } = this.#world
+    const before = this.#instance
+    const [after, effects] = step(before, input, this.spec.policy, clock.nowMs(), this.#world.random())
+    this.#instance = after
+    this.#cancelDeadline()
+    this.#cancelDeadline = after.deadlineMs === null ? () => {} : clock.at(after.deadlineMs, () => this.input({ kind: 'deadline' }))
+    if (after.state !== before.state) this.#stateChanged(before, after)
+    for (const effect of effects) this.#perform(effect)
+  }
+
+  #stateChanged(before: Instance, after: Instance): void {
+    if (after.state === 'BACKOFF' || after.state === 'FATAL') void this.#readLastLines()
+    if (after.state !== 'STARTING' && after.state !== 'RUNNING') this.#prober.stop()
+    this.#emit({ kind: 'state', id: this.spec.id, from: before.state, to: after.state, pid: after.pid, reason: after.reason })
+    this.#changed()
+  }
+
+  #perform(effect: Effect): void {
+    if (effect.kind === 'run') void this.#run()
+    else this.#signal(effect.signal, effect.scope)
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    let input: Input
+    try {
+      const link = this.#link ?? (await this.#openLink())
+      const { pid } = await link.run(this.spec)
+      this.#startedAtMs = this.#world.clock.wallMs()
+      input = { kind: 'started', pid }
+    } catch (error) {
+      input = { kind: 'failed', reason: (error as Error).message }
+      this.lastFailure = 'spawn'
+    }
+    this.#running = false
+    this.input(input)
+    if (input.kind === 'started' && (this.state === 'STARTING' || this.state === 'RUNNING')) this.#prober.start(this.spec)
+    const overtaken = this.#overtaken
+    this.#overtaken = null
+    if (overtaken !== null) this.#exited(overtaken)
+    this.#changed()
+  }
+
+  #signal(signal: SignalName, scope: 'process' | 'group'): void {
+    // It may have just ended, or its shim with it; the end is on its way as an input of its own.
+    this.#link?.signal(signal, scope).catch(() => {})
+  }
+
+  #readinessChanged(): void {
+    this.#emit({ kind: 'ready', id: this.spec.id, ready: this.ready, reason: this.#prober.reason })
+    this.#changed()
+  }
+
+  // ---- requests of people
+
+  /** Sends a signal to the program.  Throws AppError NOT_RUNNING. */
+  async signal(signal: SignalName): Promise<void> {
+    if (this.#link === null || this.#instance.pid === 0) throw new AppError('NOT_RUNNING', `${this.spec.id} is not running`)
+    await this.#link.signal(signal, 'process')
+  }
+
+  async clearLogs(): Promise<void> {
+    const link = this.#link ?? (await this.#openLink())
+    await link.clearLogs()
+  }
+
+  /** Takes a specification over that needs no restart. */
+  async apply(spec: InstanceSpec): Promise<void> {
+    const probeChanged = JSON.stringify(spec.probe) !== JSON.stringify(this.spec.probe)
+    this.spec = spec
+    if (probeChanged && this.#instance.pid !== 0) this.#prober.start(spec)
+    await this.#link?.setLogs(spec.logs)
+  }
+
+  /** Ends the shim; only for an instance that is at rest, or when the daemon gives up on it. */
+  async close(): Promise<void> {
+    this.#cancelDeadline()
+    this.#prober.stop()
+    const link = this.#link
+    this.#link = null
+    await link?.bye()
+  }
+
+  status(): InstanceStatus {
+    const { spec } = this
+    const { pid, startedMs, restarts, state } = this.#instance
+    const { stdout, stderr } = spec.logs
+    return {
+      id: spec.id,
+      name: spec.name,
+      group: spec.group,
+      program: spec.program,
+      state,
+      pid,
+      wanted: this.wanted,
+      ready: this.ready,
+      startedAtMs: this.#startedAtMs,
+      stoppedAtMs: this.#stoppedAtMs,
+      uptimeMs: pid === 0 ? 0 : this.#world.clock.nowMs() - startedMs,
+      restarts,
+      reason: this.reason,
+      lastLines: state === 'FATAL' || state === 'BACKOFF' ? this.#lastLines : [],
+      exit: this.#exit,
+      logLost: { ...this.#lost },
+      address: spec.address,
+      logs: { stdout: stdout?.path ?? null, stderr: stderr === 'stdout' ? (stdout?.path ?? null) : (stderr?.path ?? null) },
+    }
+  }
+
+  async #readLastLines(): Promise<void> {
+    const { stderr, stdout } = this.status().logs
+    const lines = stderr === null ? [] : await this.#world.lastLines(stderr, LAST_LINES)
+    this.#lastLines = lines.length > 0 || stdout === null ? lines : await this.#world.lastLines(stdout, LAST_LINES)
+  }
+
+  #complain(what: string, error: Error): void {
+    this.#emit({ kind: 'daemon', message: `${this.spec.id}: ${what}: ${error.message}` })
+  }
+
+  #emit(event: Omit<Parameters<World['emit']>[0], 'atMs'> | object): void {
+    this.#world.emit({ atMs: this.#world.clock.wallMs(), ...event } as Parameters<World['emit']>[0])
+  }
+}

@@ -1,0 +1,64 @@
+// What the supervisor needs of the machine it runs on: the clock, the shims, the probes.  Faked in its unit tests.
+import type { GuardEvent } from '../core/events.js'
+import type { InstanceSpec, ProbeSpec, SignalName } from '../core/spec.js'
+import type { ExitRecord } from '../core/status.js'
+
+export interface World {
+  clock: Clock
+  /** [0, 1) */
+  random(): number
+  shims: ShimHost
+  /** Resolves with 'pass' or a reason; within probe.timeoutMs. */
+  probe(probe: ProbeSpec, spec: InstanceSpec): Promise<'pass' | { fail: string }>
+  /** The last lines of a log file, newest last; [] where it cannot be read. */
+  lastLines(path: string, count: number): Promise<string[]>
+  emit(event: GuardEvent): void
+}
+
+export interface Clock {
+  /** CLOCK_MONOTONIC in ms, the shim's clock too. */
+  nowMs(): number
+  /** Unix time in ms, for people. */
+  wallMs(): number
+  /** Calls back once at or after a monotonic moment; returns what cancels it. */
+  at(ms: number, call: () => void): () => void
+}
+
+export interface ShimHost {
+  /** One live link per instance: shims that stand already are taken over, the others are started, all by one call.
+   *  An instance whose shim cannot be had gets the error instead. */
+  open(specs: InstanceSpec[], handlers: (id: string) => ShimHandlers): Promise<Map<string, ShimLink | Error>>
+  /** Ends the shims in the run directory that no instance of `keep` names; returns what they ran, for the log. */
+  retire(keep: Set<string>): Promise<{ id: string; pid: number }[]>
+}
+
+export interface ShimHandlers {
+  exited(exit: ExitRecord): void
+  logLost(stream: 'stdout' | 'stderr', bytes: number, error: string): void
+  rotated(stream: 'stdout' | 'stderr'): void
+  /** The shim is gone without having been asked to. */
+  closed(): void
+}
+
+export interface ShimLink {
+  /** What was found at the moment of connecting. */
+  readonly found: {
+    pid: number
+    startedMs: number
+    startedAtMs: number
+    /** The program ended while no daemon was there. */
+    exit: ExitRecord | null
+    lostBytes: number
+    /** Runs something else than the spec says (the configuration changed while no daemon was there). */
+    outdated: boolean
+  }
+  /** Starts the program.  Throws AppError SPAWN_ERROR. */
+  run(spec: InstanceSpec): Promise<{ pid: number }>
+  signal(signal: SignalName, scope: 'process' | 'group'): Promise<void>
+  setLogs(logs: InstanceSpec['logs']): Promise<void>
+  clearLogs(): Promise<void>
+  /** The exit record has been taken. */
+  took(): void
+  /** Ends the shim and what it runs; resolves when it is gone. */
+  bye(): Promise<void>
+}
