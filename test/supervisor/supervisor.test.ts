@@ -144,8 +144,20 @@ test('an instance with a probe is ready while the probe passes; one without when
   await clock.advance(10_000)
   assert.equal(supervisor.get('a').ready, false)
   assert.equal(supervisor.get('a').status().reason, 'not ready: refused')
-  void supervisor.stop(['a', 'b'])
-  assert.equal(supervisor.get('b').ready, false, 'unready before the stop signal is sent')
+})
+
+test('whoever routes traffic learns that an instance is unready before its stop signal is sent', async () => {
+  const signalsWhenUnready: number[] = []
+  const world = fakeWorld()
+  const supervisor: Supervisor = new Supervisor(world, () => {
+    const program = world.shims.live.get('b')
+    if (supervisor.get('b').state === 'STOPPING' && program !== undefined) signalsWhenUnready.push(program.signals.length)
+  })
+  await supervisor.add([spec('b')], [])
+  void supervisor.start(['b'], 'no')
+  await world.clock.advance(1_000)
+  await supervisor.stop(['b'])
+  assert.equal(signalsWhenUnready[0], 0)
 })
 
 test('what a dead daemon left is adopted with its pid and start; an end nobody saw is judged by autorestart', async () => {
