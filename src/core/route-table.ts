@@ -37,8 +37,9 @@ export type ToWorker =
   | { kind: 'reopen' }
   | { kind: 'drain'; limitMs: number }
 
-/** Worker to daemon. `ready`: accepting with a table. */
+/** Worker to daemon. `ready`: accepting with a table. `leaving`: accepts nothing more, on request, by SIGTERM or after a bug. */
 export type FromWorker =
   | { kind: 'ready'; tableVersion: number }
+  | { kind: 'leaving' }
   | { kind: 'drained' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; message: string }

@@ -1,0 +1,39 @@
+// The first look at a request: refused, answered by the proxy itself, or sent on along a route.
+
+import { isGrpcContentType } from '../core/grpc.js'
+import { fieldValue } from '../core/headers.js'
+import { forwardTarget, parseTarget } from '../core/route.js'
+import type { TableRoute } from '../core/route-table.js'
+import type { Refusal } from './answers.js'
+import type { RequestHead } from './message.js'
+import type { Routes } from './routes.js'
+
+export type Admission =
+  | { kind: 'refuse'; refusal: Refusal }
+  | { kind: 'health' }
+  | { kind: 'options' }
+  | { kind: 'check'; route: TableRoute }
+  | { kind: 'forward'; route: TableRoute; target: string }
+
+/** Looks at a head without touching the request. */
+export function admit(head: RequestHead, routes: Routes): Admission {
+  if (head.method === 'CONNECT') return refuse('REQUEST_REFUSED', 'CONNECT is not served here')
+  if (head.method === 'OPTIONS' && head.target === '*') return { kind: 'options' }
+  const target = parseTarget(head.target)
+  if (target.kind === 'bad') return refuse('REQUEST_MALFORMED', target.reason)
+  if (target.authority !== null && target.authority.toLowerCase() !== head.authority.toLowerCase()) {
+    return refuse('REQUEST_MALFORMED', 'the target and the Host field name different authorities')
+  }
+  const asksHealth = (head.method === 'GET' || head.method === 'HEAD') && !isGrpcContentType(fieldValue(head.fields, 'content-type'))
+  if (asksHealth && target.path === '/health') return { kind: 'health' }
+  const route = routes.find(target.path)
+  if (route === undefined) return refuse('ROUTE_UNKNOWN', `no route for ${target.path.slice(0, SHOWN_PATH)}`)
+  if (asksHealth && route.protocol === 'h2c' && target.path === `${route.prefix}health`) return { kind: 'check', route }
+  return { kind: 'forward', route, target: forwardTarget(route, target.target) }
+}
+
+const SHOWN_PATH = 200
+
+function refuse(code: Refusal['code'], message: string): Admission {
+  return { kind: 'refuse', refusal: { code, message } }
+}

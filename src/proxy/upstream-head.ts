@@ -1,0 +1,35 @@
+// The head of a request as it goes to its service.
+import { isGrpcContentType } from '../core/grpc.js'
+import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
+import type { TableRoute } from '../core/route-table.js'
+import type { RequestHead, UpstreamHead } from './message.js'
+
+export interface UpstreamHeadFacts {
+  route: TableRoute
+  /** As the service gets it. */
+  target: string
+  requestId: string
+  deadlineLeftMs: number | null
+}
+
+/** Runs the header passes over a client's head. */
+export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): UpstreamHead {
+  const { method, scheme, authority, bodyless, client } = head
+  const { protocol } = facts.route
+  const fields = requestFields(head.fields, {
+    to: protocol,
+    client,
+    scheme,
+    authority,
+    requestId: facts.requestId,
+    grpc: isGrpcContentType(fieldValue(head.fields, 'content-type')),
+    acceptsTrailers: acceptsTrailers(head),
+    deadlineLeftMs: facts.deadlineLeftMs,
+  })
+  return { method, target: facts.target, scheme, authority, fields, bodyless, upgrade: protocol === 'http1' ? head.upgrade : null }
+}
+
+/** Has the client said that it reads trailers?  RFC 9110 6.5.1. */
+export function acceptsTrailers(head: RequestHead): boolean {
+  return fieldListHas(head.fields, 'te', 'trailers')
+}

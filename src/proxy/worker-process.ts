@@ -1,0 +1,167 @@
+// One worker process as its parent sees it: started, set up over IPC, watched, drained.
+import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { AppError } from '../core/error.js'
+import type { FromWorker, RouteTable, ToWorker } from '../core/route-table.js'
+import type { ProxySpec } from '../core/spec.js'
+import type { SocketHandle } from './socket.js'
+
+// Past its drain limit a worker destroys what is left; this is for one that cannot even do that.
+const KILL_AFTER_DRAIN_MS = 2000
+
+export interface WorkerProcessOptions {
+  slot: number
+  generation: number
+  runDir: string
+  setup: { settings: ProxySpec; version: string; table: RouteTable | null; handle: SocketHandle }
+  log(message: string): void
+  /** It takes no more connections although nobody asked it to go; called once. */
+  left(why: string): void
+}
+
+export interface WorkerStatus {
+  pid: number
+  slot: number
+  generation: number
+  state: 'starting' | 'serving' | 'draining'
+  /** The newest table it has confirmed. */
+  tableVersion: number
+  rssBytes: number
+}
+
+export class WorkerProcess {
+  readonly slot: number
+  readonly generation: number
+  /** Resolves when the process is gone. */
+  readonly gone: Promise<void>
+  private readonly options: WorkerProcessOptions
+  private readonly child: ChildProcess
+  private readonly startedAt = performance.now()
+  private state: WorkerStatus['state'] = 'starting'
+  private tableVersion = 0
+  private readyListeners: { ready(): void; failed(error: Error): void }[] = []
+  private killTimer: NodeJS.Timeout | null = null
+
+  constructor(options: WorkerProcessOptions) {
+    this.options = options
+    this.slot = options.slot
+    this.generation = options.generation
+    // stderr goes where the daemon's goes: it is used only when there is no daemon to tell.
+    this.child = fork(fileURLToPath(new URL('worker.js', import.meta.url)), [options.runDir, String(options.slot)], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    this.child.on('message', message => this.receive(message as FromWorker))
+    this.gone = new Promise(resolve => {
+      this.child.on('exit', (code, signal) => {
+        this.exited(signal === null ? `exited with ${code}` : `died by ${signal}`)
+        resolve()
+      })
+      // Also a worker that could not be started, or whose channel broke: 'exit' follows only where there was a process.
+      this.child.on('error', error => {
+        if (this.child.pid !== undefined) return
+        this.exited(`could not be started: ${error.message}`)
+        resolve()
+      })
+    })
+    const { settings, version, table, handle } = options.setup
+    this.send({ kind: 'settings', settings, version })
+    if (table !== null) this.send({ kind: 'table', table })
+    this.send({ kind: 'listen' }, handle)
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
+  get ageMs(): number {
+    return performance.now() - this.startedAt
+  }
+
+  send(message: ToWorker, handle?: SocketHandle): void {
+    if (!this.child.connected) return
+    // A channel that breaks under the message is the worker's death, and 'exit' tells that.
+    this.child.send(message, handle as never, {}, () => {})
+  }
+
+  whenReady(limitMs: number): Promise<void> {
+    if (this.state === 'serving') return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new AppError('INTERNAL', `proxy worker ${this.pid} is not ready after ${limitMs} ms`)), limitMs)
+      this.readyListeners.push({
+        ready: () => {
+          clearTimeout(timer)
+          resolve()
+        },
+        failed: error => {
+          clearTimeout(timer)
+          reject(error)
+        },
+      })
+    })
+  }
+
+  /** Asks it to finish; ends it by force when it does not within the limit. */
+  drain(limitMs: number): void {
+    this.state = 'draining'
+    this.send({ kind: 'drain', limitMs })
+    this.killTimer ??= setTimeout(() => this.kill(), limitMs + KILL_AFTER_DRAIN_MS)
+  }
+
+  kill(): void {
+    this.state = 'draining'
+    this.child.kill('SIGKILL')
+  }
+
+  status(): WorkerStatus {
+    const { pid, slot, generation, state, tableVersion } = this
+    return { pid, slot, generation, state, tableVersion, rssBytes: rssOf(pid) }
+  }
+
+  private receive(message: FromWorker): void {
+    switch (message.kind) {
+      case 'ready':
+        this.tableVersion = message.tableVersion
+        if (this.state === 'starting') this.state = 'serving'
+        for (const listener of this.takeListeners()) listener.ready()
+        return
+      case 'leaving':
+        this.leaves('drains on its own')
+        break
+      case 'drained':
+        return
+      case 'log':
+        this.options.log(message.message)
+        break
+    }
+  }
+
+  private exited(how: string): void {
+    if (this.killTimer !== null) clearTimeout(this.killTimer)
+    for (const listener of this.takeListeners())
+      listener.failed(new AppError('INTERNAL', `proxy worker ${this.pid} ${how} before it was ready`))
+    this.leaves(how)
+  }
+
+  private leaves(why: string): void {
+    if (this.state === 'draining') return
+    this.state = 'draining'
+    this.options.left(why)
+  }
+
+  private takeListeners() {
+    const listeners = this.readyListeners
+    this.readyListeners = []
+    return listeners
+  }
+}
+
+function rssOf(pid: number): number {
+  try {
+    const kb = /^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
+    return Number(kb ?? 0) * 1024
+  } catch {
+    // It has just gone.
+    return 0
+  }
+}
