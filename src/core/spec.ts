@@ -5,7 +5,7 @@ export interface Config {
   file: string
   files: string[]
   guard: GuardSpec
-  /** One entry per supervised copy, sorted by priority, then by place in the file. */
+  /** One entry per supervised copy, sorted by the group's priority, its own, then by place in the files. */
   instances: InstanceSpec[]
   groups: GroupSpec[]
   proxy: ProxySpec
@@ -15,6 +15,8 @@ export interface Config {
 export interface GuardSpec {
   /** Sockets and shim directories; absolute. */
   runDir: string
+  /** What must survive a restart of the machine; absolute. */
+  stateDir: string
   /** AUTO log files; absolute. */
   logDir: string
   /** The daemon's own log. */
