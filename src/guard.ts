@@ -1,4 +1,6 @@
 // The daemon as its control room sees it: every verb of the command table ends in one of these methods.
+import type { Available, ConfigChanges, UpdateReport } from './core/changes.js'
+import type { AppError } from './core/error.js'
 import type { GuardEvent } from './core/events.js'
 import type { Config, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'
@@ -10,10 +12,15 @@ export interface Guard {
   config(): Config
   /** In start order (priority, then place in the file). */
   status(): InstanceStatus[]
-  /** Resolves when the instance is RUNNING (alive for startsecs), at once with `wait: 'no'`.
-   *  ALREADY_STARTED, SPAWN_ERROR, ABNORMAL_TERMINATION, BAD_NAME, SHUTTING_DOWN. */
+  /** Starts instances in order, with the dependencies that are down.  wait 'yes': each outcome is known when its instance is RUNNING (alive for
+   *  startsecs) or has failed.  Outcomes: ALREADY_STARTED, SPAWN_ERROR, ABNORMAL_TERMINATION.  Throws BAD_NAME, SHUTTING_DOWN. */
+  startMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
+  /** Stops instances in the reverse order of their starts.  wait 'yes': each outcome is known when the whole process tree is gone.
+   *  Outcomes: NOT_RUNNING.  Throws BAD_NAME. */
+  stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
+  /** startMany of one; its outcome's error is thrown. */
   start(id: string, wait: 'yes' | 'no'): Promise<void>
-  /** Resolves when the whole process tree is gone, at once with `wait: 'no'`.  NOT_RUNNING, BAD_NAME. */
+  /** stopMany of one; its outcome's error is thrown. */
   stop(id: string, wait: 'yes' | 'no'): Promise<void>
   /** Sends a signal to the program (not its tree).  NOT_RUNNING, BAD_NAME. */
   signal(id: string, signal: SignalName): Promise<void>
@@ -39,28 +46,8 @@ export interface Guard {
   shutdown(): void
 }
 
-/** Group names. */
-export interface ConfigChanges {
-  added: string[]
-  changed: string[]
-  removed: string[]
-}
-
-export interface UpdateReport {
-  /** In the order done: group name and what happened to it. */
-  groups: { name: string; change: 'added' | 'updated' | 'removed' | 'stopped' }[]
-  /** Instance ids that were started anew because their own configuration changed. */
-  restarted: string[]
-  /** Changes taken over without a restart, in words ("web: stdout_logfile_maxbytes"). */
-  applied: string[]
-}
-
-export interface Available {
-  name: string
-  group: string
-  /** 'in use' or 'avail' in supervisorctl's words. */
-  inUse: boolean
-  autostart: boolean
-  groupPriority: number
-  priority: number
+/** What became of one instance of a request. */
+export interface Outcome {
+  id: string
+  error: AppError | null
 }

@@ -1,5 +1,6 @@
 // The route table: the whole of what a proxy worker knows about the world, sent by the daemon as versioned snapshots.
-import type { EndpointAddress, ProxySpec } from './spec.js'
+import type { EndpointAddress, ProxySpec, RouteSpec } from './spec.js'
+import type { InstanceStatus } from './status.js'
 
 /** Replaces every earlier table with a smaller version. */
 export interface RouteTable {
@@ -43,3 +44,27 @@ export type FromWorker =
   | { kind: 'leaving' }
   | { kind: 'drained' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; message: string }
+
+/** The table for what is known now.  statuses: every instance there is.  Longest prefix first, so that the first match is the right one. */
+export function routeTable(version: number, routes: RouteSpec[], statuses: InstanceStatus[]): RouteTable {
+  const longestFirst = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
+  return { version, routes: longestFirst.map(route => tableRoute(route, statuses)) }
+}
+
+function tableRoute(route: RouteSpec, statuses: InstanceStatus[]): TableRoute {
+  const { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs, to } = route
+  const common = { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs }
+  if ('endpoints' in to) {
+    const endpoints = to.endpoints.map(address => ({ id: addressText(address), address, ready: true }))
+    return { ...common, upstream: prefix, expected: true, endpoints }
+  }
+  const instances = statuses.filter(status => status.program === to.program)
+  const endpoints = instances.flatMap(({ id, address, ready }) => (address === null ? [] : [{ id, address, ready }]))
+  // FATAL is wanted up too, but nobody knows for when: its callers hear so at once.
+  const expected = instances.some(status => status.wanted === 'up' && status.state !== 'FATAL')
+  return { ...common, upstream: to.program, expected, endpoints }
+}
+
+function addressText(address: EndpointAddress): string {
+  return 'socket' in address ? `unix:${address.socket}` : `${address.host}:${address.port}`
+}

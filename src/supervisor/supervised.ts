@@ -22,7 +22,7 @@ export class Supervised {
   #stoppedAtMs = 0
   #exit: ExitRecord | null = null
   #lastLines: string[] = []
-  #lost = { bytes: 0, error: '' }
+  #lost = { stdout: 0, stderr: 0, error: '' }
   /** What the last failure was: it could not be run at all, or it ended. */
   lastFailure: 'spawn' | 'end' = 'end'
   /** Set while the supervisor holds its start back; shown as the reason. */
@@ -69,7 +69,7 @@ export class Supervised {
   attach(link: ShimLink): void {
     this.#link = link
     const { found } = link
-    if (found.lostBytes > 0) this.#lost = { bytes: found.lostBytes, error: 'while no daemon was there' }
+    this.#lost = { ...found.lost, error: found.lost.stdout + found.lost.stderr > 0 ? 'while no daemon was there' : '' }
     if (found.pid !== 0) {
       this.#startedAtMs = found.startedAtMs
       this.input({ kind: 'adopted', pid: found.pid, startedMs: found.startedMs })
@@ -90,7 +90,7 @@ export class Supervised {
         else this.#exited(exit)
       },
       logLost: (stream, bytes, error) => {
-        this.#lost = { bytes: this.#lost.bytes + bytes, error }
+        this.#lost = { ...this.#lost, [stream]: bytes, error }
         this.#emit({ kind: 'log_lost', id: this.spec.id, stream, bytes, error })
       },
       rotated: stream => this.#emit({ kind: 'rotated', id: this.spec.id, stream }),
@@ -236,7 +236,7 @@ export class Supervised {
       reason: this.reason,
       lastLines: state === 'FATAL' || state === 'BACKOFF' ? this.#lastLines : [],
       exit: this.#exit,
-      logLost: { ...this.#lost },
+      logLost: { bytes: this.#lost.stdout + this.#lost.stderr, error: this.#lost.error },
       address: spec.address,
       logs: { stdout: stdout?.path ?? null, stderr: stderr === 'stdout' ? (stdout?.path ?? null) : (stderr?.path ?? null) },
     }

@@ -34,6 +34,7 @@ export interface ShimHost {
 
 export interface ShimHandlers {
   exited(exit: ExitRecord): void
+  /** bytes: lost in this stream since the shim began. */
   logLost(stream: 'stdout' | 'stderr', bytes: number, error: string): void
   rotated(stream: 'stdout' | 'stderr'): void
   /** The shim is gone without having been asked to. */
@@ -48,7 +49,8 @@ export interface ShimLink {
     startedAtMs: number
     /** The program ended while no daemon was there. */
     exit: ExitRecord | null
-    lostBytes: number
+    /** Bytes that never reached the log files. */
+    lost: { stdout: number; stderr: number }
     /** Runs something else than the spec says (the configuration changed while no daemon was there). */
     outdated: boolean
   }

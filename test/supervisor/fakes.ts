@@ -68,7 +68,7 @@ export class FakeKernel implements ShimHost {
   }
 
   #link(id: string, handlers: ShimHandlers): ShimLink {
-    const none = { pid: 0, startedMs: 0, startedAtMs: 0, exit: null, lostBytes: 0, outdated: false }
+    const none = { pid: 0, startedMs: 0, startedAtMs: 0, exit: null, lost: { stdout: 0, stderr: 0 }, outdated: false }
     const found = { ...none, ...this.found.get(id) }
     if (found.pid !== 0) this.live.set(id, { pid: found.pid, handlers, signals: [] })
     return {

@@ -1,0 +1,315 @@
+// The daemon: the one file that knows supervisor and proxy, and makes one system of them.
+import { type Available, available, type ConfigChanges, type UpdateReport, updateReport } from './core/changes.js'
+import { type Plan, planUpdate } from './core/config/plan.js'
+import { AppError } from './core/error.js'
+import { eventText } from './core/event-text.js'
+import type { GuardEvent } from './core/events.js'
+import { routeTable } from './core/route-table.js'
+import type { Config, InstanceSpec, LogSpec, SignalName } from './core/spec.js'
+import type { InstanceStatus, Usage } from './core/status.js'
+import type { Guard, Outcome } from './guard.js'
+import type { DaemonLog } from './host/daemon-log.js'
+import type { PortHolder } from './proxy/socket.js'
+import { type Proxy as ProxyWorkers, startProxy } from './proxy/workers.js'
+import { lastLines } from './supervisor/last-lines.js'
+import { probeOnce } from './supervisor/probe.js'
+import { shimHost } from './supervisor/shim-host.js'
+import { Supervisor } from './supervisor/supervisor.js'
+import { endUsage, sampleUsage } from './supervisor/usage.js'
+import type { Clock, ShimHost } from './supervisor/world.js'
+
+export interface DaemonOptions {
+  version: string
+  log: DaemonLog
+  clock: Clock
+  portHolder: PortHolder
+  /** Reads the configuration files anew.  Throws AppError CONFIG_INVALID with every problem. */
+  load(): Config
+}
+
+export class Daemon implements Guard {
+  readonly version: string
+  readonly startedAtMs: number
+  readonly #options: DaemonOptions
+  readonly #supervisor: Supervisor
+  readonly #shims: ShimHost
+  readonly #listeners = new Set<(event: GuardEvent) => void>()
+  #active: Config
+  /** The files as `reread` last saw them: what `add` takes from. */
+  #files: Config
+  #proxy: ProxyWorkers | null = null
+  #table = { version: 0, text: '' }
+  /** Changes of the configuration happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #stopping = false
+  /** Resolves when a shutdown has ended everything. */
+  readonly ended: Promise<void>
+  #resolveEnded: () => void = () => {}
+
+  constructor(config: Config, options: DaemonOptions) {
+    this.#options = options
+    this.version = options.version
+    this.startedAtMs = options.clock.wallMs()
+    this.#active = config
+    this.#files = config
+    this.#shims = shimHost(config.guard.runDir)
+    const { clock } = options
+    const emit = (event: GuardEvent): void => this.#emit(event)
+    const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit }
+    this.#supervisor = new Supervisor(world, () => this.#sendTable())
+    this.ended = new Promise(resolve => {
+      this.#resolveEnded = resolve
+    })
+  }
+
+  /** Opens the port, adopts what a predecessor left running, starts what is to be started.  Throws AppError PORT_TAKEN before anything runs. */
+  begin(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#startProxy()
+      const { instances } = this.#active
+      for (const { id, pid } of await this.#shims.retire(new Set(instances.map(each => each.id)))) {
+        this.say(`${id} (pid ${pid}) is not in the configuration any more and was ended`)
+      }
+      await this.#addAndStart(instances)
+    })
+  }
+
+  async #addAndStart(specs: InstanceSpec[]): Promise<void> {
+    const outdated = await this.#supervisor.add(specs, this.#active.groups)
+    const start = specs.filter(spec => spec.autostart && this.#supervisor.get(spec.id).state === 'STOPPED').map(spec => spec.id)
+    if (this.#stopping) return
+    void this.#supervisor.start(start, 'no')
+    if (outdated.length > 0) {
+      this.say(`restarting ${outdated.join(', ')}: the configuration changed while no daemon was there`)
+      void this.#supervisor.stop(outdated).then(() => (this.#stopping ? [] : this.#supervisor.start(outdated, 'no')))
+    }
+  }
+
+  // ---- traffic
+
+  async #startProxy(): Promise<void> {
+    const { proxy, guard } = this.#active
+    if (proxy.listen === null) return
+    this.#proxy = await startProxy({
+      spec: proxy,
+      runDir: guard.runDir,
+      version: this.version,
+      portHolder: this.#options.portHolder,
+      emit: message => this.#emit({ kind: 'proxy', atMs: this.#options.clock.wallMs(), message }),
+    })
+    this.#table.text = ''
+    this.#sendTable()
+  }
+
+  /** Workers hear of every change that concerns them, and of no other. */
+  #sendTable(): void {
+    if (this.#proxy === null) return
+    const table = routeTable(this.#table.version + 1, this.#active.routes, this.#supervisor.status())
+    const text = JSON.stringify(table.routes)
+    if (text === this.#table.text) return
+    this.#table = { version: table.version, text }
+    this.#proxy.table(table)
+  }
+
+  /** The proxy's access log is opened anew, after somebody else has moved it. */
+  reopenLogs(): void {
+    this.#proxy?.reopenLogs()
+  }
+
+  // ---- requests: instances
+
+  config(): Config {
+    return this.#active
+  }
+
+  status(): InstanceStatus[] {
+    return this.#supervisor.status()
+  }
+
+  async startMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
+    return this.#supervisor.start(ids, wait)
+  }
+
+  async stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
+    const done = this.#supervisor.stop(ids)
+    if (wait === 'yes') return done
+    // Names are checked at once; how the stops end is told by `status` and the events.
+    for (const id of ids) this.#supervisor.get(id)
+    done.catch(error => this.say(`stop: ${error.message}`))
+    return ids.map(id => ({ id, error: null }))
+  }
+
+  async start(id: string, wait: 'yes' | 'no'): Promise<void> {
+    throwFirst(await this.startMany([id], wait))
+  }
+
+  async stop(id: string, wait: 'yes' | 'no'): Promise<void> {
+    throwFirst(await this.stopMany([id], wait))
+  }
+
+  signal(id: string, signal: SignalName): Promise<void> {
+    return this.#supervisor.get(id).signal(signal)
+  }
+
+  clearLogs(id: string): Promise<void> {
+    return this.#supervisor.get(id).clearLogs()
+  }
+
+  daemonLog(): LogSpec {
+    return this.#active.guard.log
+  }
+
+  usage(): Promise<Usage[]> {
+    return sampleUsage(
+      this.status()
+        .filter(status => status.pid !== 0)
+        .map(({ id, pid }) => ({ id, pid })),
+    )
+  }
+
+  // ---- requests: configuration
+
+  reread(): Promise<ConfigChanges> {
+    return this.#inTurn(async () => {
+      this.#files = this.#options.load()
+      return planUpdate(this.#active, this.#files, []).groups
+    })
+  }
+
+  update(only: string[]): Promise<UpdateReport> {
+    return this.#inTurn(async () => {
+      this.#files = this.#options.load()
+      return this.#apply(planUpdate(this.#active, this.#files, only))
+    })
+  }
+
+  add(group: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#active.groups.some(({ name }) => name === group)) throw new AppError('ALREADY_ADDED', `${group} is already active`)
+      if (!this.#files.groups.some(({ name }) => name === group))
+        throw new AppError('BAD_NAME', `no such group in the configuration: ${group}`)
+      await this.#apply(planUpdate(this.#active, this.#files, [group]))
+    })
+  }
+
+  remove(group: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const members = this.#active.instances.filter(spec => spec.group === group)
+      if (members.length === 0) throw new AppError('BAD_NAME', `no such group: ${group}`)
+      const live = members.filter(spec => ['STARTING', 'RUNNING', 'STOPPING', 'BACKOFF'].includes(this.#supervisor.get(spec.id).state))
+      if (live.length > 0) throw new AppError('STILL_RUNNING', `still running: ${live.map(spec => spec.id).join(', ')}`)
+      await this.#supervisor.remove(members.map(spec => spec.id))
+      const others = <T extends { group: string }>(all: T[]): T[] => all.filter(each => each.group !== group)
+      this.#active = {
+        ...this.#active,
+        instances: others(this.#active.instances),
+        groups: this.#active.groups.filter(({ name }) => name !== group),
+      }
+      this.#tellConfig('removed', [group])
+      this.#sendTable()
+    })
+  }
+
+  async available(): Promise<Available[]> {
+    return available(this.#files, this.#active)
+  }
+
+  async #apply(plan: Plan): Promise<UpdateReport> {
+    const { removed, restarted, added, applied } = plan.instances
+    const wasUp = new Set(restarted.filter(spec => this.#supervisor.get(spec.id).wanted === 'up').map(spec => spec.id))
+    const before = this.#active
+    this.#active = plan.target
+    await this.#supervisor.remove([...removed, ...restarted].map(spec => spec.id))
+    this.#supervisor.setGroups(plan.target.groups)
+    for (const spec of applied) await this.#supervisor.apply(spec)
+    await this.#addAndStart([...added, ...restarted.map(spec => ({ ...spec, autostart: wasUp.has(spec.id) }))])
+    await this.#applyProxy(before)
+    const { groups } = plan
+    this.#tellConfig('removed', groups.removed)
+    this.#tellConfig('changed', groups.changed)
+    this.#tellConfig('added', groups.added)
+    return updateReport(plan, [...wasUp])
+  }
+
+  /** A new generation of workers where their settings changed; the routes go as a table to those there are. */
+  async #applyProxy(before: Config): Promise<void> {
+    const { proxy } = this.#active
+    if (proxy.listen === null) {
+      await this.#proxy?.stop()
+      this.#proxy = null
+    } else if (this.#proxy === null) await this.#startProxy()
+    else if (JSON.stringify(before.proxy) !== JSON.stringify(proxy)) await this.#proxy.settings(proxy)
+    this.#sendTable()
+  }
+
+  async reload(): Promise<void> {
+    return this.#inTurn(async () => {
+      const next = this.#options.load()
+      this.say('reload: stopping everything, then starting with the configuration as it is now')
+      await this.#supervisor.remove(this.status().map(status => status.id))
+      const before = this.#active
+      this.#active = next
+      this.#files = next
+      await this.#applyProxy(before)
+      await this.#addAndStart(next.instances)
+    })
+  }
+
+  /** A failed change leaves the way free for the next one. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    if (this.#stopping) throw new AppError('SHUTTING_DOWN', 'the daemon is shutting down')
+    const done = this.#turn.then(change)
+    this.#turn = done.catch(() => {
+      // Told to whoever asked.
+    })
+    return done
+  }
+
+  // ---- the end
+
+  /** The first call begins it; every further one is only noted. */
+  shutdown(): void {
+    if (this.#stopping) {
+      this.say('already shutting down')
+      return
+    }
+    this.#stopping = true
+    this.say('shutting down: requests are finished, then everything stops in order')
+    void this.#end()
+  }
+
+  async #end(): Promise<void> {
+    await this.#turn
+    await this.#proxy?.stop()
+    await this.#supervisor.close()
+    endUsage()
+    this.say('everything has stopped')
+    this.#resolveEnded()
+  }
+
+  // ---- events
+
+  subscribe(listener: (event: GuardEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #emit(event: GuardEvent): void {
+    const { level, text } = eventText(event)
+    this.#options.log.write(level, text)
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  say(message: string): void {
+    this.#emit({ kind: 'daemon', atMs: this.#options.clock.wallMs(), message })
+  }
+
+  #tellConfig(change: 'added' | 'changed' | 'removed', names: string[]): void {
+    for (const name of names) this.#emit({ kind: 'config', atMs: this.#options.clock.wallMs(), change, name })
+  }
+}
+
+function throwFirst(outcomes: Outcome[]): void {
+  const error = outcomes[0]?.error
+  if (error != null) throw error
+}
