@@ -4,13 +4,12 @@ import { type Plan, planUpdate } from './core/config/plan.js'
 import { AppError } from './core/error.js'
 import { eventText } from './core/event-text.js'
 import type { GuardEvent } from './core/events.js'
-import { routeTable } from './core/route-table.js'
 import type { Config, InstanceSpec, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'
 import type { Guard, Outcome } from './guard.js'
 import type { DaemonLog } from './host/daemon-log.js'
+import { Door } from './proxy/door.js'
 import type { PortHolder } from './proxy/socket.js'
-import { type Proxy as ProxyWorkers, startProxy } from './proxy/workers.js'
 import { lastLines } from './supervisor/last-lines.js'
 import { probeOnce } from './supervisor/probe.js'
 import { shimHost } from './supervisor/shim-host.js'
@@ -33,12 +32,11 @@ export class Daemon implements Guard {
   readonly #options: DaemonOptions
   readonly #supervisor: Supervisor
   readonly #shims: ShimHost
+  readonly #door: Door
   readonly #listeners = new Set<(event: GuardEvent) => void>()
   #active: Config
   /** The files as `reread` last saw them: what `add` takes from. */
   #files: Config
-  #proxy: ProxyWorkers | null = null
-  #table = { version: 0, text: '' }
   /** Changes of the configuration happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #stopping = false
@@ -57,6 +55,8 @@ export class Daemon implements Guard {
     const emit = (event: GuardEvent): void => this.#emit(event)
     const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit }
     this.#supervisor = new Supervisor(world, () => this.#sendTable())
+    const { runDir } = config.guard
+    this.#door = new Door({ runDir, version: this.version, portHolder: options.portHolder, emit: message => this.#tell('proxy', message) })
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -65,7 +65,7 @@ export class Daemon implements Guard {
   /** Opens the port, adopts what a predecessor left running, starts what is to be started.  Throws AppError PORT_TAKEN before anything runs. */
   begin(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#startProxy()
+      await this.#door.apply(this.#active.proxy)
       const { instances } = this.#active
       for (const { id, pid } of await this.#shims.retire(new Set(instances.map(each => each.id)))) {
         this.say(`${id} (pid ${pid}) is not in the configuration any more and was ended`)
@@ -85,35 +85,13 @@ export class Daemon implements Guard {
     }
   }
 
-  // ---- traffic
-
-  async #startProxy(): Promise<void> {
-    const { proxy, guard } = this.#active
-    if (proxy.listen === null) return
-    this.#proxy = await startProxy({
-      spec: proxy,
-      runDir: guard.runDir,
-      version: this.version,
-      portHolder: this.#options.portHolder,
-      emit: message => this.#emit({ kind: 'proxy', atMs: this.#options.clock.wallMs(), message }),
-    })
-    this.#table.text = ''
-    this.#sendTable()
-  }
-
-  /** Workers hear of every change that concerns them, and of no other. */
-  #sendTable(): void {
-    if (this.#proxy === null) return
-    const table = routeTable(this.#table.version + 1, this.#active.routes, this.#supervisor.status())
-    const text = JSON.stringify(table.routes)
-    if (text === this.#table.text) return
-    this.#table = { version: table.version, text }
-    this.#proxy.table(table)
-  }
-
   /** The proxy's access log is opened anew, after somebody else has moved it. */
   reopenLogs(): void {
-    this.#proxy?.reopenLogs()
+    this.#door.reopenLogs()
+  }
+
+  #sendTable(): void {
+    this.#door.update(this.#active.routes, this.#supervisor.status())
   }
 
   // ---- requests: instances
@@ -217,13 +195,13 @@ export class Daemon implements Guard {
   async #apply(plan: Plan): Promise<UpdateReport> {
     const { removed, restarted, added, applied } = plan.instances
     const wasUp = new Set(restarted.filter(spec => this.#supervisor.get(spec.id).wanted === 'up').map(spec => spec.id))
-    const before = this.#active
     this.#active = plan.target
     await this.#supervisor.remove([...removed, ...restarted].map(spec => spec.id))
     this.#supervisor.setGroups(plan.target.groups)
     for (const spec of applied) await this.#supervisor.apply(spec)
     await this.#addAndStart([...added, ...restarted.map(spec => ({ ...spec, autostart: wasUp.has(spec.id) }))])
-    await this.#applyProxy(before)
+    await this.#door.apply(plan.target.proxy)
+    this.#sendTable()
     const { groups } = plan
     this.#tellConfig('removed', groups.removed)
     this.#tellConfig('changed', groups.changed)
@@ -231,26 +209,14 @@ export class Daemon implements Guard {
     return updateReport(plan, [...wasUp])
   }
 
-  /** A new generation of workers where their settings changed; the routes go as a table to those there are. */
-  async #applyProxy(before: Config): Promise<void> {
-    const { proxy } = this.#active
-    if (proxy.listen === null) {
-      await this.#proxy?.stop()
-      this.#proxy = null
-    } else if (this.#proxy === null) await this.#startProxy()
-    else if (JSON.stringify(before.proxy) !== JSON.stringify(proxy)) await this.#proxy.settings(proxy)
-    this.#sendTable()
-  }
-
   async reload(): Promise<void> {
     return this.#inTurn(async () => {
       const next = this.#options.load()
       this.say('reload: stopping everything, then starting with the configuration as it is now')
       await this.#supervisor.remove(this.status().map(status => status.id))
-      const before = this.#active
       this.#active = next
       this.#files = next
-      await this.#applyProxy(before)
+      await this.#door.apply(next.proxy)
       await this.#addAndStart(next.instances)
     })
   }
@@ -280,7 +246,7 @@ export class Daemon implements Guard {
 
   async #end(): Promise<void> {
     await this.#turn
-    await this.#proxy?.stop()
+    await this.#door.close()
     await this.#supervisor.close()
     endUsage()
     this.say('everything has stopped')
@@ -300,8 +266,13 @@ export class Daemon implements Guard {
     for (const listener of this.#listeners) listener(event)
   }
 
+  /** A line for the log and for those who follow events. */
   say(message: string): void {
-    this.#emit({ kind: 'daemon', atMs: this.#options.clock.wallMs(), message })
+    this.#tell('daemon', message)
+  }
+
+  #tell(kind: 'daemon' | 'proxy', message: string): void {
+    this.#emit({ kind, atMs: this.#options.clock.wallMs(), message })
   }
 
   #tellConfig(change: 'added' | 'changed' | 'removed', names: string[]): void {

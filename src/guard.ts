@@ -1,6 +1,9 @@
 // The daemon as its control room sees it: every verb of the command table ends in one of these methods.
 import type { Available, ConfigChanges, UpdateReport } from './core/changes.js'
 import type { AppError } from './core/error.js'
+
+export type { Available, ConfigChanges, UpdateReport }
+
 import type { GuardEvent } from './core/events.js'
 import type { Config, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'

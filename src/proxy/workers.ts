@@ -23,6 +23,8 @@ const LEFTOVER_LOOK_MS = 25
 export interface ProxyOptions {
   /** With `listen`: without it there is no proxy to start. */
   spec: ProxySpec
+  /** What the first workers serve, from their first connection on. */
+  table: RouteTable
   /** Absolute. */
   runDir: string
   /** The daemon's, for /health. */
@@ -89,7 +91,7 @@ class Workers implements Proxy {
   private readonly options: ProxyOptions
   private bound: BoundSocket
   private spec: ProxySpec
-  private newest: RouteTable | null = null
+  private newest: RouteTable
   private generation = 0
   private stopping = false
   private readonly workers = new Set<WorkerProcess>()
@@ -99,6 +101,7 @@ class Workers implements Proxy {
   constructor(options: ProxyOptions, bound: BoundSocket) {
     this.options = options
     this.spec = options.spec
+    this.newest = options.table
     this.bound = bound
   }
 

@@ -45,6 +45,7 @@ export async function startTestProxy(routes: TestRoute[], change: Partial<ProxyS
     spec,
     runDir: directory,
     version: '0.0.0-test',
+    table: { version: 0, routes: [] },
     emit: message => messages.push(message),
     portHolder: () => null,
   })
