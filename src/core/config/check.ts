@@ -10,7 +10,7 @@ import type { Entry, Node, ScalarNode } from './tree.js'
 export interface About {
   /** `program "web"`: where an option is missing or unknown. */
   title: string
-  /** `proxy.`: put before option names; '' in programs, groups and routes. For a single value its whole name. */
+  /** `proxy.`: put before option names; '' in programs, groups and routes. For a list its name. */
   prefix: string
 }
 
@@ -68,7 +68,7 @@ function toValue(schema: z.ZodType | null, node: Node, path: Path, inherited: Pa
 }
 
 function expandedValue(node: ScalarNode, path: Path, own: Partial<Details>, checking: Checking): unknown {
-  if (!node.written.includes('${')) return node.value
+  if (node.literal || !node.written.includes('${')) return node.value
   const { text, errors } = expand(node.written, checking.scope)
   for (const { message } of errors) note(checking.report, node.place, `${nameOf(path, checking.about)} ${message}`)
   if (!node.plain || own.asWritten || errors.length > 0) return text
@@ -78,7 +78,9 @@ function expandedValue(node: ScalarNode, path: Path, own: Partial<Details>, chec
 
 /** `proxy.listen`, `probe.interval`, `to[1]`. */
 function nameOf(path: Path, about: About): string {
-  const inner = path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`)).join('')
+  // A name such as TOKEN=abc holds a value by mistake; values are not shown.
+  const shown = (key: PropertyKey) => String(key).replace(/=[\s\S]*/, '=...')
+  const inner = path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${shown(key)}`)).join('')
   return about.prefix + inner
 }
 
@@ -102,8 +104,7 @@ function tell(issue: z.core.$ZodIssue, above: Path, schema: z.ZodType, root: Nod
   }
   // A file-wide expansion that failed has been told already, with its name.
   if (at.kind === 'text' && checking.report.found.some(({ place }) => place === at.place)) return
-  const label = nameOf(path, checking.about)
-  const subject = label === '' ? checking.about.title : label
+  const subject = path.length === 0 ? checking.about.title : nameOf(path, checking.about)
   const message = issue.message.startsWith('expected ')
     ? `${subject} is ${foundWords(at, path, schema)}; ${issue.message}`
     : `${subject} ${issue.message}`
@@ -136,15 +137,21 @@ function tellMissing(path: Path, expected: string, root: Node, checking: Checkin
   note(checking.report, node?.place ?? root.place, `${title} has no ${String(path.at(-1))}; ${expected}`)
 }
 
+/** What stands there, for a message.  Not for secrets.  Throws nothing. */
+export function found(node: Node): string {
+  if (node.kind === 'map') return 'a map'
+  if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list'
+  if (node.kind === 'empty') return 'empty'
+  return node.kind === 'text' ? quoted(node.written) : node.written
+}
+
 /** What stands there, for a message.  Secret values are told by their kind only. */
 function foundWords(node: Node, path: Path, schema: z.ZodType): string {
-  if (node.kind === 'map') return 'a map'
-  if (node.kind === 'list') return 'a list'
-  if (node.kind === 'empty') return 'empty'
+  if (node.kind === 'map' || node.kind === 'list' || node.kind === 'empty') return found(node)
   const secret = path.some((_, index) => {
     const around = path.slice(0, index + 1).reduce<z.ZodType | null>((step, part) => step && stepInto(step, part, 'map'), schema)
     return around !== null && details.get(around)?.secret === true
   })
   if (secret) return kindOf(node.kind)
-  return node.kind === 'text' ? quoted(node.written) : node.written
+  return found(node)
 }

@@ -70,8 +70,8 @@ export function checkPorts(resolved: Resolved[], config: Pick<Config, 'guard' | 
     const others = byPort.get(port) ?? []
     const other = others.find(each => meet(each.host, host))
     if (other !== undefined) {
-      const where = other.place === null ? '(proxy.listen)' : `at ${shownPlace(report, other.place)}`
-      note(report, place, `port ${port} is doubled: ${other.who} has it too, ${where}`)
+      const where = other.place === null ? ' (proxy.listen)' : `, at ${shownPlace(report, other.place)}`
+      note(report, place, `port ${port} is doubled: ${other.who} has it too${where}`)
     } else {
       const holder = world.portHolder({ host, port, runDir: config.guard.runDir })
       if (holder !== null) note(report, place, `port ${port} is taken: ${holder} listens on it`)

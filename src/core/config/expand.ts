@@ -81,11 +81,11 @@ function unknownName(inner: string, scope: Scope): Expanded['errors'][number] {
   const known = [...Object.keys(scope.names), 'env.NAME']
   const allowed = `known here are ${known.map(name => `\${${name}}`).join(' ')}; write $\${ for a plain \${`
   const elsewhere = INSTANCE_NAMES.some(name => name === inner)
-  if (elsewhere) return same(`uses \${${inner}}, which only programs have; ${allowed}`)
+  if (elsewhere) return same(`uses \${${inner}}, which has no meaning here; ${allowed}`)
   const near = nearest(inner, known)
   const shown = inner.length > 40 ? `${inner.slice(0, 37)}...` : inner
   return {
-    message: `has an unknown expansion "\${${shown}}"${near === null ? '' : `; did you mean "\${${near}}"?`}; ${allowed}`,
+    message: `has an unknown expansion "\${${shown}}"; ${near === null ? allowed : `did you mean "\${${near}}"?`}`,
     plain: `has an unknown expansion; ${allowed}`,
   }
 }

@@ -111,7 +111,12 @@ function runOf(copy: Copy, port: number | null, texts: Texts, resolving: Resolvi
   const own: Record<string, string> = {}
   for (const [name, value] of Object.entries(options.environment)) {
     if (/^[^=]+$/.test(name)) own[name] = filled(String(value), ['environment', name], texts)
-    else note(report, placeAt(['environment', name], texts), `environment has the name ${quoted(name)}; expected one without "="`)
+    else
+      note(
+        report,
+        placeAt(['environment', name], texts),
+        `environment has the name ${quoted(name.replace(/=[\s\S]*/, '=...'))}; expected one without "="`,
+      )
   }
   return {
     argv: options.shell ? ['/bin/sh', '-c', filled(options.command, ['command'], texts)] : words(options.command, ['command'], texts),
@@ -174,5 +179,12 @@ function probeOf(texts: Texts): ProbeSpec | null {
     if (probe.exec !== undefined) return { kind: 'exec', argv: words(probe.exec.command, ['probe', 'exec', 'command'], texts) }
     return { kind: 'tcp' }
   })()
+  if (target.kind !== 'exec' && texts.scope.names.port === null) {
+    note(
+      texts.report,
+      placeAt(['probe', target.kind], texts),
+      `probe.${target.kind} needs a port, but the program has none; give it one with "port:"`,
+    )
+  }
   return { target, intervalMs: probe.interval, timeoutMs: probe.timeout, failures: probe.failures }
 }

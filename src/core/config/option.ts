@@ -32,15 +32,14 @@ export function text(expected: string): z.ZodString {
   return z
     .string({ error: expected })
     .min(1, { error: expected })
-    .regex(/^[^\0]*$/, { error: expected })
+    .refine(value => !value.includes('\0'), { error: expected })
 }
 
 export function matching(pattern: RegExp, expected: string): z.ZodString {
   return z.string({ error: expected }).regex(pattern, { error: expected })
 }
 
-export function whole(least: number, most: number): z.ZodInt {
-  const error = `expected a whole number from ${least} to ${most}`
+export function whole(least: number, most: number, error = `expected a whole number from ${least} to ${most}`): z.ZodInt {
   return z.int({ error }).min(least, { error }).max(most, { error })
 }
 

@@ -1,7 +1,7 @@
 // The options of a program, with supervisord's names and defaults wherever it has them.
 import * as z from 'zod'
 import { choice, duration, flag, matching, option, options, signal, size, text, whole } from './option.js'
-import { HOST, parseUmask } from './units.js'
+import { HOST, parseUmask, showDuration } from './units.js'
 
 /** Programs, groups and instances are called so; what the CLI, file names and the socket can carry without quoting. */
 export const NAME = /^[A-Za-z0-9._-]{1,64}$/
@@ -26,13 +26,15 @@ const limit = (what: string, schema: z.ZodType<number>, type: string) =>
   })
 
 export const limitsSchema = options({
-  nofile: limit('Open files', whole(0, 2 ** 31), 'number'),
-  nproc: limit("Processes of the program's user", whole(0, 2 ** 31), 'number'),
+  nofile: limit('Open files', whole(0, 2 ** 30, 'expected a number or infinity'), 'number'),
+  nproc: limit("Processes of the program's user", whole(0, 2 ** 30, 'expected a number or infinity'), 'number'),
   core: limit('Size of a core dump', size(), 'size'),
   memlock: limit('Memory that may be locked', size(), 'size'),
   as: limit('Address space', size(), 'size'),
   stack: limit('Stack', size(), 'size'),
 })
+
+const PORT_EXPECTED = 'expected a port from 1 to 65535, or auto'
 
 const PROBE_KINDS = ['http', 'tcp', 'grpc', 'exec'] as const
 
@@ -73,6 +75,8 @@ export const probeSchema = options({
   timeout: option(duration(10).prefault('3s'), { text: 'A look that takes longer has failed.', type: 'duration' }),
   failures: option(whole(1, 1000).default(3), { text: 'Failed looks in a row that make a ready instance unready.', type: 'number' }),
 }).check(context => {
+  // An unknown option is most likely the misspelt kind, and told already.
+  if (context.issues.length > 0) return
   const kinds = PROBE_KINDS.filter(kind => context.value[kind] !== undefined)
   if (kinds.length === 1) return
   const found = kinds.length === 0 ? 'has no kind' : `has ${kinds.length} kinds (${kinds.join(', ')})`
@@ -100,9 +104,18 @@ const what = {
   }),
   environment: option(
     z
-      .record(z.string(), z.union([z.string().regex(/^[^\0]*$/), z.number(), z.boolean()], { error: 'expected text or a number' }), {
-        error: 'expected a map of names to values',
-      })
+      .record(
+        z.string(),
+        z.union(
+          [z.string().refine(value => !value.includes('\0'), { error: 'expected text or a number, without NUL' }), z.number(), z.boolean()],
+          {
+            error: 'expected text or a number',
+          },
+        ),
+        {
+          error: 'expected a map of names to values',
+        },
+      )
       .default({}),
     {
       text:
@@ -145,7 +158,7 @@ const copies = {
     fallback: '`${program}`, with numprocs > 1 `${program}_${num}`',
     scope: 'instance',
   }),
-  port: option(z.union([whole(1, 65_535), z.literal('auto')], { error: 'expected a port from 1 to 65535, or auto' }).optional(), {
+  port: option(z.union([whole(1, 65_535, PORT_EXPECTED), z.literal('auto')], { error: PORT_EXPECTED }).optional(), {
     text: 'Where the program listens; the first copy has this port, each further copy the next one. auto: one of 20000-29999 that is free, the same at every start while it can be had.',
     type: 'number or auto',
     fallback: 'none',
@@ -216,6 +229,11 @@ const logs = {
   stderr_logfile_backups: logBackups('stderr'),
 }
 
-export const programSchema = options({ ...what, ...copies, ...life, ...logs })
+export const programSchema = options({ ...what, ...copies, ...life, ...logs }).check(context => {
+  const { backoff_base, backoff_max } = context.value
+  if (backoff_base <= backoff_max) return
+  const message = `expected at most backoff_max, ${showDuration(backoff_max)}`
+  context.issues.push({ code: 'custom', input: context.value, path: ['backoff_base'], message })
+})
 
 export type ProgramOptions = z.output<typeof programSchema>

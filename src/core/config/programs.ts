@@ -44,7 +44,7 @@ export function checkGroups(items: Item[], programs: Program[], names: { all: st
   const groupOf = new Map<string, { group: string; place: Place }>()
   const groups = items.flatMap(item => {
     if (!checkName('group', item, report)) return []
-    const about = { title: `group "${item.name}"`, prefix: item.node.kind === 'list' ? `group "${item.name}"` : '' }
+    const about = { title: `group "${item.name}"`, prefix: item.node.kind === 'list' ? 'programs' : '' }
     const found = checkValue(groupSchema, item.node, { about, scope: item.source.scope, report })
     if (found === null) return []
     const group = Array.isArray(found) ? { name: item.name, priority: 999, programs: found } : { name: item.name, ...found }

@@ -29,6 +29,8 @@ export const guardSchema = options({
   logfile_backups: option(whole(0, 1000).default(10), { text: 'Rotated logs that are kept.', type: 'number' }),
 })
 
+const WORKERS_EXPECTED = 'expected a number from 1 to 64, or auto'
+
 export const proxySchema = options({
   listen: option(
     z
@@ -37,7 +39,7 @@ export const proxySchema = options({
       .default('0.0.0.0:6006'),
     { text: 'The one open door. Port 0: any free port, the log says which. none: no proxy.', type: 'host:port or none' },
   ),
-  workers: option(z.union([whole(1, 64), z.literal('auto')], { error: 'expected a number from 1 to 64, or auto' }).default(1), {
+  workers: option(z.union([whole(1, 64, WORKERS_EXPECTED), z.literal('auto')], { error: WORKERS_EXPECTED }).default(1), {
     text: 'Proxy processes. auto: one per processor.',
     type: 'number or auto',
   }),

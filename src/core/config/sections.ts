@@ -1,6 +1,6 @@
 // Puts the sections of all files together: each program, group and route knows the file it stands in.
 import type * as z from 'zod'
-import { checkValue } from './check.js'
+import { checkValue, found } from './check.js'
 import { directoryOf } from './path.js'
 import { note, type Place, type Report, shownPlace } from './problem.js'
 import { type GuardOptions, guardSchema, type ProxyOptions, proxySchema } from './schema.js'
@@ -28,7 +28,7 @@ export function namedItems(section: 'programs' | 'groups', sources: Source[], re
   const items = new Map<string, Item>()
   for (const { source, node } of parts(section, sources)) {
     if (node.kind !== 'map') {
-      note(report, node.place, `${section} is ${node.kind === 'list' ? 'a list' : 'no map'}; expected a map of names to options`)
+      note(report, node.place, `${section} is ${found(node)}; expected a map of names to options`)
       continue
     }
     for (const [name, entry] of node.entries) {
@@ -45,11 +45,7 @@ export function namedItems(section: 'programs' | 'groups', sources: Source[], re
 export function routeItems(sources: Source[], report: Report): Item[] {
   return parts('routes', sources).flatMap(({ source, node }) => {
     if (node.kind === 'list') return node.items.map((item, index) => ({ name: `${index + 1}`, source, node: item, place: item.place }))
-    note(
-      report,
-      node.place,
-      `routes is ${node.kind === 'map' ? 'a map' : 'no list'}; expected a list that starts each route with "- prefix:"`,
-    )
+    note(report, node.place, `routes is ${found(node)}; expected a list that starts each route with "- prefix:"`)
     return []
   })
 }
@@ -126,7 +122,7 @@ function withVariables(section: 'guard' | 'proxy', names: string[], node: Node, 
     const number = /^\d+(?:\.\d+)?$/.test(value)
     const scalar: ScalarNode = number
       ? { kind: 'number', place, value: Number(value), written: value, plain: true }
-      : { kind: 'text', place, value, written: value.replaceAll('${', '$${'), plain: false }
+      : { kind: 'text', place, value, written: value, plain: false, literal: true }
     entries.set(name, { place, node: scalar })
   }
   return { ...(node as MapNode), entries }

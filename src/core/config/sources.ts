@@ -80,7 +80,7 @@ const KINDS = { list: 'a list', text: 'text', number: 'a number', boolean: 'true
 function readIncludes(source: Source, chain: string[], reader: Reader): void {
   const entry = source.root.entries.get('include')
   if (entry === undefined || entry.node.kind === 'empty') return
-  const about = { title: 'the file', prefix: 'include' }
+  const about = { title: 'include', prefix: 'include' }
   const include = checkValue(fileSchema.shape.include.unwrap(), entry.node, { about, scope: source.scope, report: reader.report })
   if (include === null) {
     reader.all.complete = false

@@ -13,7 +13,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
-import type { Place } from './problem.js'
+import { type Place, quoted } from './problem.js'
 
 export type Node = MapNode | ListNode | ScalarNode
 
@@ -37,6 +37,8 @@ export interface ScalarNode {
   written: string
   /** Not quoted: after an expansion it may still become a number. */
   plain: boolean
+  /** Holds no expansions, whatever it looks like: it came from the environment. */
+  literal?: true
 }
 
 /** One key of a map and what it holds; place is the key's. */
@@ -72,9 +74,9 @@ export function readTree(source: string, file: string): Reading {
     }
     return { root: null, problems: [{ place: placeAt(unreadable.offset), message: unreadable.message }] }
   }
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', strict: true, uniqueKeys: true })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', strict: true, uniqueKeys: false })
   const broken = [...document.errors, ...document.warnings]
-  if (broken.length > 0) return { root: null, problems: firstOfEachLine(broken, placeAt) }
+  if (broken.length > 0) return { root: null, problems: firstLines(broken, placeAt) }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return { root: null, problems: [] }
   const walk: Walk = { placeAt, problems: [], values: 0, open: new Set(), anchors: new Map(), inAlias: 0 }
   return { root: convert(document.contents, walk), problems: walk.problems }
@@ -145,9 +147,11 @@ function convertMap(map: YAMLMap.Parsed, place: Place, walk: Walk): Node {
       continue
     }
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '')
+    // Both would meet what every JavaScript object has under these names.
     if (name === '__proto__' || name === 'constructor')
       walk.problems.push({ place: keyPlace, message: `the name "${name}" cannot be used` })
-    else if (entries.has(name)) walk.problems.push({ place: keyPlace, message: `"${name}" stands twice in one map` })
+    else if (entries.has(name))
+      walk.problems.push({ place: keyPlace, message: `${quoted(name)} is doubled; the first is in line ${entries.get(name)!.place.line}` })
     else entries.set(name, { place: keyPlace, node: convert(value, walk, key.range?.[0]) })
   }
   return { kind: 'map', place, entries }
@@ -210,14 +214,16 @@ function findIndentation(text: string): number | null {
   return null
 }
 
-function firstOfEachLine(errors: YAMLError[], placeAt: Walk['placeAt']): Reading['problems'] {
-  const problems: Reading['problems'] = []
-  for (const error of errors) {
+/** One mistake in brackets or indentation makes an error of every line after it: the first few lines tell. */
+const LINES_TOLD = 3
+
+function firstLines(errors: YAMLError[], placeAt: Walk['placeAt']): Reading['problems'] {
+  const byLine = new Map<number, Reading['problems'][number]>()
+  for (const error of errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
     const place = placeAt(error.pos[0])
-    if (!problems.some(problem => problem.place.line === place.line))
-      problems.push({ place, message: WORDS[error.code] ?? 'this is not YAML' })
+    if (!byLine.has(place.line)) byLine.set(place.line, { place, message: WORDS[error.code] ?? 'this is not YAML' })
   }
-  return problems
+  return [...byLine.values()].slice(0, LINES_TOLD)
 }
 
 /** Our words for the library's codes: its own sentences can hold pieces of the file, secrets among them. */
@@ -232,7 +238,6 @@ const WORDS: Partial<Record<YAMLError['code'], string>> = {
   BAD_SCALAR_START: 'a value cannot start with this character; put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a second ": " in one line; put a value that holds ": " in quotes',
   BLOCK_IN_FLOW: 'inside {...} and [...] entries are separated by commas',
-  DUPLICATE_KEY: 'this name stands twice in one map',
   KEY_OVER_1024_CHARS: 'the name before ":" is longer than 1024 characters',
   MISSING_CHAR: 'something is missing here: a ":" with a blank after it, or a closing quote, bracket or brace',
   MULTILINE_IMPLICIT_KEY: 'a name must be on one line, with ": " after it',
