@@ -103,6 +103,14 @@ export const ERRORS = {
     retry: 'always',
     hint: 'name an address of this machine and a port you may open (below 1024 only as root) with proxy.listen',
   },
+  SOCKET_FAILED: {
+    source: 'os',
+    http: 500,
+    grpc: 14,
+    exit: 1,
+    retry: 'always',
+    hint: 'check that guard.run_dir is a writable directory on a file system that can hold sockets',
+  },
   SHIM_FAILED: {
     source: 'os',
     http: 500,
