@@ -57,7 +57,8 @@ class Exchange {
     const type = fieldValue(head.fields, 'content-type')
     // Only a call that came over HTTP/2 can read gRPC's form of an error (rule 1).
     this.grpc = head.protocol === 'h2c' && head.method === 'POST' && isGrpcContentType(type)
-    this.acceptsTrailers = acceptsTrailers(head)
+    // Over HTTP/2 trailers cannot be mistaken for anything; over HTTP/1 they go to those that ask for them.
+    this.acceptsTrailers = head.protocol === 'h2c' || acceptsTrailers(head)
     this.clocks = new Clocks(this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
     this.body = new RequestBody(
       call.body,
@@ -219,9 +220,9 @@ class Exchange {
       if (!sink.write(chunk)) body.pause()
     })
     body.on('end', () => {
-      if (this.phase === 'over') return
+      if (this.phase === 'over' || !this.upstream!.answerComplete()) return
       const trailers = trailerFields(this.upstream!.answerTrailers())
-      this.call.sendEnd(this.acceptsTrailers || this.grpc ? trailers : [])
+      this.call.sendEnd(this.acceptsTrailers ? trailers : [])
       this.answered({ status: this.entry.status, grpcStatus: fieldValue(trailers, 'grpc-status') ?? this.entry.grpcStatus })
     })
   }

@@ -58,6 +58,8 @@ export interface UpstreamCall {
   readonly body: Writable
   /** Ends the request, after its body. */
   end(trailers: Fields): void
+  /** Asked when the answer's body has ended: false where it was cut off, which `failed` then tells. */
+  answerComplete(): boolean
   /** Complete once the answer's body has ended. */
   answerTrailers(): Fields
   /** Gives the attempt up; nothing is reported after it. */

@@ -55,6 +55,7 @@ export function openHttp1(attempt: Http1Attempt, listener: UpstreamListener): ()
     listener.opened({
       body: request,
       end: trailers => endRequest(request, trailers),
+      answerComplete: () => state.answer?.complete ?? false,
       answerTrailers: () => fieldsFromRaw(state.answer?.rawTrailers ?? []),
       cancel,
     })
@@ -65,7 +66,10 @@ export function openHttp1(attempt: Http1Attempt, listener: UpstreamListener): ()
     if (state.phase !== 'answered') fail(new Error('the service closed the connection before it answered'))
   })
   request.on('continue', () => listener.informational(100, []))
-  request.on('information', info => listener.informational(info.statusCode, fieldsFromRaw(info.rawHeaders)))
+  request.on('information', info => {
+    // Node reports 100 as 'continue' too.
+    if (info.statusCode !== 100) listener.informational(info.statusCode, fieldsFromRaw(info.rawHeaders))
+  })
   request.on('upgrade', (answer, socket, first) => {
     if (head.upgrade === null) return fail(new Error('the service answered 101 to a request without Upgrade'))
     state.phase = 'over'

@@ -38,6 +38,7 @@ export class Http1Server {
     this.server.maxHeadersCount = 0
     this.server.on('request', (request, response) => this.request(request, response))
     this.server.on('checkContinue', (request, response) => this.request(request, response))
+    this.server.on('checkExpectation', (request, response) => this.request(request, response))
     this.server.on('upgrade', (request, socket, first) => this.upgrade(request, socket, first))
     this.server.on('connect', (request, socket) => this.connect(request, socket))
     // This server never listens itself, and its header timeout is only watched from this event on.

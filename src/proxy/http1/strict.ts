@@ -10,7 +10,7 @@ export interface Http1Head {
 }
 
 export interface Verdict {
-  http: 400 | 501 | 505
+  http: 400 | 417 | 501 | 505
   message: string
 }
 
@@ -18,7 +18,7 @@ export interface Verdict {
  *  Source: RFC 9112 3.2, 6.1, 6.3; proxy.md section F rows 1-14, 28, 32, 44, 46. */
 export function judgeHead(head: Http1Head): Verdict | null {
   if (head.httpVersion !== '1.1' && head.httpVersion !== '1.0') return { http: 505, message: `HTTP/${head.httpVersion} is not served here` }
-  return judgeHost(head) ?? judgeFraming(head) ?? judgeConnection(head.fields)
+  return judgeHost(head) ?? judgeFraming(head) ?? judgeConnection(head.fields) ?? judgeExpect(head.fields)
 }
 
 function judgeHost(head: Http1Head): Verdict | null {
@@ -55,6 +55,12 @@ function judgeConnection(fields: Fields): Verdict | null {
   }
   const framed = fieldValues(fields, 'content-length').some(value => value !== '0') || fieldValues(fields, 'transfer-encoding').length > 0
   return framed && fieldValues(fields, 'upgrade').length > 0 ? bad('Upgrade on a request with a body') : null
+}
+
+/** 100-continue is the only expectation there is (RFC 9110 10.1.1). */
+function judgeExpect(fields: Fields): Verdict | null {
+  const unknown = fieldValues(fields, 'expect').some(value => value.toLowerCase() !== '100-continue')
+  return unknown ? { http: 417, message: 'the only Expect served here is 100-continue' } : null
 }
 
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'host'])

@@ -54,8 +54,9 @@ function openStream(link: Link, head: UpstreamHead, listener: UpstreamListener):
   stream.on('response', (headers: { ':status'?: number }, flags: number, raw: string[]) => {
     if (state.over) return
     const last = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+    // node:http2 also emits 'end' for a stream that was reset with CANCEL and for a lost connection.
     stream.on('end', () => {
-      state.over = true
+      state.over ||= stream.rstCode === constants.NGHTTP2_NO_ERROR
     })
     if (last) stream.resume()
     listener.head(Number(headers[':status']), fieldsFromRaw(raw), last ? null : stream)
@@ -70,7 +71,7 @@ function openStream(link: Link, head: UpstreamHead, listener: UpstreamListener):
     state.requestTrailers = trailers
     stream.end()
   }
-  listener.opened({ body: stream, end, answerTrailers: () => state.answerTrailers, cancel })
+  listener.opened({ body: stream, end, answerComplete: () => state.over, answerTrailers: () => state.answerTrailers, cancel })
   return cancel
 }
 

@@ -46,6 +46,8 @@ export class Http2Server {
 
   /** Takes a connection over; its first bytes have been put back. */
   accept(socket: Socket): void {
+    // HTTP/2 knows no half-closed connection; node:http2 leaves a socket that may be one open for ever.
+    socket.allowHalfOpen = false
     this.server.emit('connection', socket)
   }
 
