@@ -64,14 +64,15 @@ function toValue(schema: z.ZodType | null, node: Node, path: Path, inherited: Pa
   }
   if (own.asWritten && (node.kind === 'number' || node.kind === 'boolean')) return node.written
   if (node.kind !== 'text' || own.scope === 'instance') return node.value
-  return expandedValue(node, path, own, checking)
+  return expandedValue(schema, node, path, checking)
 }
 
-function expandedValue(node: ScalarNode, path: Path, own: Partial<Details>, checking: Checking): unknown {
+function expandedValue(schema: z.ZodType | null, node: ScalarNode, path: Path, checking: Checking): unknown {
   if (node.literal || !node.written.includes('${')) return node.value
   const { text, errors } = expand(node.written, checking.scope)
   for (const { message } of errors) note(checking.report, node.place, `${nameOf(path, checking.about)} ${message}`)
-  if (!node.plain || own.asWritten || errors.length > 0) return text
+  if (schema === null || errors.length > 0 || schema.safeParse(text).success) return text
+  // `port: ${env.PORT}`: where text will not do, what came out may be a number or a word.
   if (/^-?\d+(?:\.\d+)?$/.test(text)) return Number(text)
   return text === 'true' || text === 'false' ? text === 'true' : text
 }

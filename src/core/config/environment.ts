@@ -1,7 +1,8 @@
 // The environment a program gets: the daemon's, its account's, its own, and what tells it who it is.
 
 export interface EnvironmentParts {
-  daemon: Readonly<Record<string, string | undefined>>
+  /** See passedOn; the same for all, made once. */
+  passedOn: Readonly<Record<string, string>>
   /** Only where the program runs as another account than the daemon. */
   account: { name: string; home: string | null } | null
   own: Readonly<Record<string, string>>
@@ -40,24 +41,30 @@ const NOT_PASSED = new Set([
   ...['INIT_CWD', 'npm_command', 'npm_execpath', 'npm_node_execpath'],
 ])
 
-/** The whole environment, sorted by name so that equal ones are equal.  Throws nothing. */
-export function environmentOf(parts: EnvironmentParts): Record<string, string> {
+/** What of the daemon's environment every program gets; with a PATH where the daemon has none.  Throws nothing. */
+export function passedOn(daemon: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const all: Record<string, string> = { PATH: PATH_DEFAULT }
-  for (const [name, value] of Object.entries(parts.daemon)) {
+  for (const [name, value] of Object.entries(daemon)) {
     if (value !== undefined && !NOT_PASSED.has(name) && !/^npm_(?:lifecycle|package)_/.test(name)) all[name] = value
   }
-  if (parts.account !== null) {
-    all.USER = parts.account.name
-    all.LOGNAME = parts.account.name
-    if (parts.account.home !== null) all.HOME = parts.account.home
-  }
-  Object.assign(all, parts.own, {
+  return all
+}
+
+/** The whole environment, sorted by name so that equal ones are equal.  Throws nothing. */
+export function environmentOf(parts: EnvironmentParts): Record<string, string> {
+  const { account, port } = parts
+  const all: Record<string, string> = {
+    ...parts.passedOn,
+    ...(account === null ? {} : { USER: account.name, LOGNAME: account.name, ...(account.home === null ? {} : { HOME: account.home }) }),
+    ...parts.own,
     GUARD_PROGRAM: parts.program,
     GUARD_INSTANCE: parts.id,
     SUPERVISOR_ENABLED: '1',
     SUPERVISOR_PROCESS_NAME: parts.name,
     SUPERVISOR_GROUP_NAME: parts.group,
-  })
-  if (parts.port !== null) all.PORT = String(parts.port)
-  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
+    ...(port === null ? {} : { PORT: String(port) }),
+  }
+  const sorted: Record<string, string> = {}
+  for (const name of Object.keys(all).sort()) sorted[name] = all[name]!
+  return sorted
 }

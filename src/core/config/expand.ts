@@ -1,6 +1,6 @@
 // Expansions in option texts: ${here} ${program} ${group} ${num} ${port} ${host} ${env.NAME:-default}, and $${ for a plain ${.
 import { nearest } from './problem.js'
-import { expansionEnd } from './words.js'
+import { expansionEnds } from './words.js'
 
 /** The names an expansion may use.  A name that is null is known but has no value here (`${port}` of a program without one). */
 export interface Scope {
@@ -27,6 +27,7 @@ export function expand(text: string, scope: Scope): Expanded {
 
 function expandDeep(text: string, scope: Scope, depth: number): Expanded {
   const errors: Expanded['errors'] = []
+  const ends = expansionEnds(text)
   let out = ''
   let at = 0
   while (at < text.length) {
@@ -37,8 +38,8 @@ function expandDeep(text: string, scope: Scope, depth: number): Expanded {
       out += '${'
       at = dollar + 3
     } else if (text.startsWith('${', dollar)) {
-      const end = expansionEnd(text, dollar)
-      if (end === dollar) return { text: '', errors: [...errors, same('has a "${" without its "}"; write $${ for a plain ${')] }
+      const end = ends.get(dollar)
+      if (end === undefined) return { text: '', errors: [...errors, same('has a "${" without its "}"; write $${ for a plain ${')] }
       const one = expandOne(text.slice(dollar + 2, end - 1), scope, depth)
       out += one.text
       errors.push(...one.errors)

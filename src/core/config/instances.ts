@@ -11,6 +11,8 @@ import type { World } from './world.js'
 
 export interface Resolving {
   logDir: string
+  /** The part of the daemon's environment that all programs get. */
+  passedOn: Readonly<Record<string, string>>
   world: World
   report: Report
 }
@@ -121,7 +123,7 @@ function runOf(copy: Copy, port: number | null, texts: Texts, resolving: Resolvi
   return {
     argv: options.shell ? ['/bin/sh', '-c', filled(options.command, ['command'], texts)] : words(options.command, ['command'], texts),
     environment: environmentOf({
-      daemon: world.env,
+      passedOn: resolving.passedOn,
       account,
       own,
       program: copy.program.name,

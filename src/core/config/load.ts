@@ -2,6 +2,7 @@
 import type { Config, GuardSpec, InstanceSpec } from '../spec.js'
 import { placeOf } from './check.js'
 import { checkDependencies, checkLogs, checkPorts, type Resolved } from './conflicts.js'
+import { passedOn } from './environment.js'
 import { resolveInstance } from './instances.js'
 import { directoryOf, resolvePath } from './path.js'
 import { note, type Problem, type Report, sortedProblems } from './problem.js'
@@ -88,8 +89,9 @@ function resolveAll(copies: Copy[], context: { guard: GuardSpec; world: World; r
     else ports.set(copy, free)
     if (free !== null) reserved.add(free)
   }
+  const shared = { logDir: guard.logDir, passedOn: passedOn(world.env), world, report }
   return copies.map(copy => {
-    const spec = resolveInstance(copy, ports.get(copy) ?? null, { logDir: guard.logDir, world, report })
+    const spec = resolveInstance(copy, ports.get(copy) ?? null, shared)
     return { copy, spec }
   })
 }

@@ -121,7 +121,7 @@ function placeWords(old: InstanceSpec, spec: InstanceSpec): string[] {
   for (const [key, word] of POLICY_OPTIONS) add(word, old.policy[key], spec.policy[key])
   words.push(...logWords(old.logs, spec.logs))
   add('probe', old.probe, spec.probe)
-  return words.length > 0 ? words : ['program']
+  return words
 }
 
 const POLICY_OPTIONS = [

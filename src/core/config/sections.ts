@@ -121,8 +121,8 @@ function withVariables(section: 'guard' | 'proxy', names: string[], node: Node, 
     const place: Place = { file: `environment ${variable}`, line: 0, column: 0 }
     const number = /^\d+(?:\.\d+)?$/.test(value)
     const scalar: ScalarNode = number
-      ? { kind: 'number', place, value: Number(value), written: value, plain: true }
-      : { kind: 'text', place, value, written: value, plain: false, literal: true }
+      ? { kind: 'number', place, value: Number(value), written: value }
+      : { kind: 'text', place, value, written: value, literal: true }
     entries.set(name, { place, node: scalar })
   }
   return { ...(node as MapNode), entries }

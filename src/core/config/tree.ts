@@ -35,8 +35,6 @@ export interface ScalarNode {
   value: string | number | boolean | null
   /** As it stands in the file (`022`, `1.10`); for quoted text what the quotes hold. */
   written: string
-  /** Not quoted: after an expansion it may still become a number. */
-  plain: boolean
   /** Holds no expansions, whatever it looks like: it came from the environment. */
   literal?: true
 }
@@ -119,10 +117,9 @@ function convert(node: ParsedNode | null, walk: Walk, keyOffset = 0): Node {
   if (!isScalar(node)) return emptyAt(place)
   const { value } = node
   const written = typeof value === 'string' ? value : (node.source ?? String(value))
-  const plain = node.type === 'PLAIN'
-  if (typeof value === 'string') return { kind: 'text', place, value, written, plain }
-  if (typeof value === 'number') return { kind: 'number', place, value, written, plain }
-  if (typeof value === 'boolean') return { kind: 'boolean', place, value, written, plain }
+  if (typeof value === 'string') return { kind: 'text', place, value, written }
+  if (typeof value === 'number') return { kind: 'number', place, value, written }
+  if (typeof value === 'boolean') return { kind: 'boolean', place, value, written }
   return emptyAt(place)
 }
 
@@ -165,7 +162,7 @@ function within(node: ParsedNode, walk: Walk, make: () => Node): Node {
 }
 
 function emptyAt(place: Place): ScalarNode {
-  return { kind: 'empty', place, value: null, written: '', plain: true }
+  return { kind: 'empty', place, value: null, written: '' }
 }
 
 /** YAML allows no control characters; the library lets them through. */

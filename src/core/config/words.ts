@@ -5,6 +5,7 @@
  *  Returns the words, or what is wrong and where (offset into the text).  Throws nothing. */
 export function splitWords(text: string): { words: string[] } | { error: string; offset: number } {
   const words: string[] = []
+  const ends = expansionEnds(text)
   let word: string | null = null
   let at = 0
   while (at < text.length) {
@@ -15,7 +16,7 @@ export function splitWords(text: string): { words: string[] } | { error: string;
       at++
       continue
     }
-    const piece: Piece = char === "'" ? single(text, at) : char === '"' ? double(text, at) : bare(text, at)
+    const piece: Piece = char === "'" ? single(text, at) : char === '"' ? double(text, at, ends) : bare(text, at, ends)
     if ('error' in piece) return { error: piece.error, offset: at }
     word = (word ?? '') + piece.value
     at = piece.end
@@ -24,19 +25,21 @@ export function splitWords(text: string): { words: string[] } | { error: string;
   return { words }
 }
 
+type Ends = ReadonlyMap<number, number>
 type Piece = { value: string; end: number } | { error: string }
 
 const BLANK = /[ \t\r\n]/
 
-/** Where the expansion that starts at `at` ends (one past its brace); `at` where none starts or it is not closed. */
-export function expansionEnd(text: string, at: number): number {
-  if (!text.startsWith('${', at)) return at
-  let depth = 0
-  for (let end = at; end < text.length; end++) {
-    if (text.startsWith('${', end)) depth++
-    if (text[end] === '}' && --depth === 0) return end + 1
+/** Where each `${` that is closed ends (one past its brace), by where it starts; in one pass, however they nest.  Throws nothing. */
+export function expansionEnds(text: string): Map<number, number> {
+  const ends = new Map<number, number>()
+  const open: number[] = []
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '$' && text[at + 1] === '{') open.push(at)
+    const start = text[at] === '}' ? open.pop() : undefined
+    if (start !== undefined) ends.set(start, at + 1)
   }
-  return at
+  return ends
 }
 
 function single(text: string, at: number): Piece {
@@ -44,11 +47,11 @@ function single(text: string, at: number): Piece {
   return end < 0 ? { error: "a ' that is not closed" } : { value: text.slice(at + 1, end), end: end + 1 }
 }
 
-function double(text: string, at: number): Piece {
+function double(text: string, at: number, ends: Ends): Piece {
   let value = ''
   let end = at + 1
   while (end < text.length && text[end] !== '"') {
-    const piece = text[end] === '\\' ? escapedInDouble(text, end) : unquoted(text, end)
+    const piece = text[end] === '\\' ? escapedInDouble(text, end) : unquoted(text, end, ends)
     value += piece.value
     end = piece.end
   }
@@ -62,14 +65,14 @@ function escapedInDouble(text: string, at: number): { value: string; end: number
   return next !== '' && '$`"\\'.includes(next) ? { value: next, end: at + 2 } : { value: '\\', end: at + 1 }
 }
 
-function bare(text: string, at: number): Piece {
-  if (text[at] !== '\\') return unquoted(text, at)
+function bare(text: string, at: number, ends: Ends): Piece {
+  if (text[at] !== '\\') return unquoted(text, at, ends)
   if (at + 1 === text.length) return { error: 'a \\ with nothing after it' }
   return { value: text[at + 1] === '\n' ? '' : text[at + 1]!, end: at + 2 }
 }
 
-function unquoted(text: string, at: number): { value: string; end: number } {
+function unquoted(text: string, at: number, ends: Ends): { value: string; end: number } {
   if (text.startsWith('$${', at)) return { value: '$${', end: at + 3 }
-  const end = expansionEnd(text, at)
-  return end > at ? { value: text.slice(at, end), end } : { value: text[at]!, end: at + 1 }
+  const end = ends.get(at)
+  return end === undefined ? { value: text[at]!, end: at + 1 } : { value: text.slice(at, end), end }
 }
