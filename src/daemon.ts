@@ -13,7 +13,7 @@ import type { PortHolder } from './proxy/socket.js'
 import { lastLines } from './supervisor/last-lines.js'
 import { probeOnce } from './supervisor/probe.js'
 import { shimHost } from './supervisor/shim-host.js'
-import { Supervisor } from './supervisor/supervisor.js'
+import { type Restarted, Supervisor } from './supervisor/supervisor.js'
 import { endUsage, sampleUsage } from './supervisor/usage.js'
 import type { Clock, ShimHost } from './supervisor/world.js'
 
@@ -25,6 +25,9 @@ export interface DaemonOptions {
   /** Reads the configuration files anew.  Throws AppError CONFIG_INVALID with every problem. */
   load(): Config
 }
+
+/** A stop waits at most this long for the workers to know of it. */
+const RELEASE_MS = 250
 
 export class Daemon implements Guard {
   readonly version: string
@@ -40,6 +43,9 @@ export class Daemon implements Guard {
   /** Changes of the configuration happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #stopping = false
+  /** Requests that touch processes wait until what a predecessor left has been adopted. */
+  readonly #opened: Promise<void>
+  #resolveOpened: () => void = () => {}
   /** Resolves when a shutdown has ended everything. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => {}
@@ -53,10 +59,15 @@ export class Daemon implements Guard {
     this.#shims = shimHost(config.guard.runDir)
     const { clock } = options
     const emit = (event: GuardEvent): void => this.#emit(event)
-    const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit }
+    const released = (): Promise<void> => this.#door.settled(RELEASE_MS)
+    const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit, released }
     this.#supervisor = new Supervisor(world, () => this.#sendTable())
+    this.#supervisor.know(config.instances, config.groups)
     const { runDir } = config.guard
     this.#door = new Door({ runDir, version: this.version, portHolder: options.portHolder, emit: message => this.#tell('proxy', message) })
+    this.#opened = new Promise(resolve => {
+      this.#resolveOpened = resolve
+    })
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -70,18 +81,19 @@ export class Daemon implements Guard {
       for (const { id, pid } of await this.#shims.retire(new Set(instances.map(each => each.id)))) {
         this.say(`${id} (pid ${pid}) is not in the configuration any more and was ended`)
       }
-      await this.#addAndStart(instances)
+      await this.#openAndStart(instances)
+      this.#resolveOpened()
     })
   }
 
-  async #addAndStart(specs: InstanceSpec[]): Promise<void> {
-    const outdated = await this.#supervisor.add(specs, this.#active.groups)
+  async #openAndStart(specs: InstanceSpec[]): Promise<void> {
+    const outdated = await this.#supervisor.open(specs.map(spec => spec.id))
     const start = specs.filter(spec => spec.autostart && this.#supervisor.get(spec.id).state === 'STOPPED').map(spec => spec.id)
     if (this.#stopping) return
     void this.#supervisor.start(start, 'no')
     if (outdated.length > 0) {
       this.say(`restarting ${outdated.join(', ')}: the configuration changed while no daemon was there`)
-      void this.#supervisor.stop(outdated).then(() => (this.#stopping ? [] : this.#supervisor.start(outdated, 'no')))
+      void this.#supervisor.restart(outdated, 'no').catch((error: Error) => this.say(error.message))
     }
   }
 
@@ -105,6 +117,7 @@ export class Daemon implements Guard {
   }
 
   async startMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
+    await this.#opened
     return this.#supervisor.start(ids, wait)
   }
 
@@ -115,6 +128,11 @@ export class Daemon implements Guard {
     for (const id of ids) this.#supervisor.get(id)
     done.catch(error => this.say(`stop: ${error.message}`))
     return ids.map(id => ({ id, error: null }))
+  }
+
+  async restartMany(ids: string[], wait: 'yes' | 'no'): Promise<Restarted> {
+    await this.#opened
+    return this.#supervisor.restart(ids, wait)
   }
 
   async start(id: string, wait: 'yes' | 'no'): Promise<void> {
@@ -196,10 +214,11 @@ export class Daemon implements Guard {
     const { removed, restarted, added, applied } = plan.instances
     const wasUp = new Set(restarted.filter(spec => this.#supervisor.get(spec.id).wanted === 'up').map(spec => spec.id))
     this.#active = plan.target
-    await this.#supervisor.remove([...removed, ...restarted].map(spec => spec.id))
-    this.#supervisor.setGroups(plan.target.groups)
-    for (const spec of applied) await this.#supervisor.apply(spec)
-    await this.#addAndStart([...added, ...restarted.map(spec => ({ ...spec, autostart: wasUp.has(spec.id) }))])
+    await this.#supervisor.remove(removed.map(spec => spec.id))
+    this.#supervisor.know(added, plan.target.groups)
+    for (const spec of [...applied, ...restarted.filter(each => !wasUp.has(each.id))]) await this.#supervisor.apply(spec)
+    await this.#supervisor.restart([...wasUp], 'no', new Map(restarted.map(spec => [spec.id, spec])))
+    await this.#openAndStart(added)
     await this.#door.apply(plan.target.proxy)
     this.#sendTable()
     const { groups } = plan
@@ -216,8 +235,9 @@ export class Daemon implements Guard {
       await this.#supervisor.remove(this.status().map(status => status.id))
       this.#active = next
       this.#files = next
+      this.#supervisor.know(next.instances, next.groups)
       await this.#door.apply(next.proxy)
-      await this.#addAndStart(next.instances)
+      await this.#openAndStart(next.instances)
     })
   }
 

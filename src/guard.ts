@@ -21,6 +21,8 @@ export interface Guard {
   /** Stops instances in the reverse order of their starts.  wait 'yes': each outcome is known when the whole process tree is gone.
    *  Outcomes: NOT_RUNNING.  Throws BAD_NAME. */
   stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
+  /** Stops and starts again; requests to their routes wait meanwhile.  Outcomes and errors as those of stopMany and startMany. */
+  restartMany(ids: string[], wait: 'yes' | 'no'): Promise<{ stopped: Outcome[]; started: Outcome[] }>
   /** startMany of one; its outcome's error is thrown. */
   start(id: string, wait: 'yes' | 'no'): Promise<void>
   /** stopMany of one; its outcome's error is thrown. */

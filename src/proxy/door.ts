@@ -35,6 +35,11 @@ export class Door {
     this.#proxy?.table(table)
   }
 
+  /** Resolves when every worker acts on the newest table, at the latest after limitMs. */
+  async settled(limitMs: number): Promise<void> {
+    await this.#proxy?.settled(this.#table.version, limitMs)
+  }
+
   reopenLogs(): void {
     this.#proxy?.reopenLogs()
   }

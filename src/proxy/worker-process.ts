@@ -41,6 +41,7 @@ export class WorkerProcess {
   private state: WorkerStatus['state'] = 'starting'
   private tableVersion = 0
   private readyListeners: { ready(): void; failed(error: Error): void }[] = []
+  private readonly tableListeners = new Set<() => void>()
   private killTimer: NodeJS.Timeout | null = null
 
   constructor(options: WorkerProcessOptions) {
@@ -101,6 +102,24 @@ export class WorkerProcess {
     })
   }
 
+  /** Resolves when it acts on the table of this version, is on its way out, or after limitMs. */
+  knows(version: number, limitMs: number): Promise<void> {
+    const settled = (): boolean => this.state === 'draining' || this.tableVersion >= version
+    if (settled()) return Promise.resolve()
+    return new Promise(resolve => {
+      const end = () => {
+        clearTimeout(timer)
+        this.tableListeners.delete(look)
+        resolve()
+      }
+      const look = () => {
+        if (settled()) end()
+      }
+      const timer = setTimeout(end, limitMs)
+      this.tableListeners.add(look)
+    })
+  }
+
   /** Asks it to finish; ends it by force when it does not within the limit. */
   drain(limitMs: number): void {
     this.state = 'draining'
@@ -124,6 +143,7 @@ export class WorkerProcess {
         this.tableVersion = message.tableVersion
         if (this.state === 'starting') this.state = 'serving'
         for (const listener of this.takeListeners()) listener.ready()
+        for (const look of this.tableListeners) look()
         return
       case 'leaving':
         this.leaves('drains on its own')
@@ -146,6 +166,7 @@ export class WorkerProcess {
   private leaves(why: string): void {
     if (this.state === 'draining') return
     this.state = 'draining'
+    for (const look of this.tableListeners) look()
     this.options.left(why)
   }
 

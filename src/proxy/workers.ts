@@ -44,6 +44,8 @@ export interface ProxyStatus {
 export interface Proxy {
   /** Sends a route table to every worker. */
   table(table: RouteTable): void
+  /** Resolves when every worker acts on the table of this version, at the latest after limitMs. */
+  settled(version: number, limitMs: number): Promise<void>
   /** A new generation with these settings; the old one drains.  On an error everything stays as it was.  PORT_TAKEN, LISTEN_FAILED. */
   settings(spec: ProxySpec): Promise<void>
   /** Workers open their access log anew. */
@@ -108,6 +110,10 @@ class Workers implements Proxy {
   table(table: RouteTable): void {
     this.newest = table
     for (const worker of this.workers) worker.send({ kind: 'table', table })
+  }
+
+  async settled(version: number, limitMs: number): Promise<void> {
+    await Promise.all([...this.workers].map(worker => worker.knows(version, limitMs)))
   }
 
   async settings(spec: ProxySpec): Promise<void> {

@@ -10,7 +10,7 @@ export async function lastLines(path: string, count: number): Promise<string[]> 
     await using file = await open(path, 'r')
     const { size } = await file.stat()
     const start = Math.max(0, size - WINDOW_BYTES)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, WINDOW_BYTES)), 0, WINDOW_BYTES, start)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(WINDOW_BYTES), 0, WINDOW_BYTES, start)
     const lines = buffer.toString('utf8', 0, bytesRead).split(/\r?\n/)
     // The window may have cut its first line in two.
     if (start > 0) lines.shift()

@@ -61,6 +61,16 @@ export class Connection {
     }
   }
 
+  /** Events are held back from the hello on until the caller knows what they are about: it has this turn to get ready. */
+  begin(): void {
+    setImmediate(() => {
+      const rest = this.#rest
+      this.#rest = Buffer.alloc(0)
+      this.#take(rest)
+      this.#socket?.resume()
+    })
+  }
+
   /** maxMs: the connection is given up when no reply came by then, since what the shim did is unknown. */
   ask(verb: string, fields: readonly Field[], maxMs: number): Promise<ShimReply> {
     const id = this.#nextId++
@@ -97,21 +107,13 @@ export class Connection {
       const wasHello = this.#onHello !== null
       this.#takeLine(line)
       if (wasHello) {
-        this.#takeLater(rest)
+        this.#socket?.pause()
+        this.#rest = rest
         return
       }
     }
     if (rest.length > LINE_MAX_BYTES) this.#lose(`a line of more than ${LINE_MAX_BYTES} bytes`)
     else this.#rest = rest
-  }
-
-  /** The caller of connectShim must know the hello before it hears of events that came in the same packet. */
-  #takeLater(rest: Buffer): void {
-    this.#socket?.pause()
-    setImmediate(() => {
-      this.#socket?.resume()
-      this.#take(rest)
-    })
   }
 
   #takeLine(line: string): void {

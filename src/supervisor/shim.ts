@@ -75,6 +75,7 @@ function shimEnvironment(): Record<string, string> {
 export async function connectShim(dir: string, handlers: ShimHandlers): Promise<Shim> {
   const connection = new Connection(dir, handlers)
   const hello = await connection.open()
+  connection.begin()
   const ask = (verb: string, fields: Field[] = [], maxMs = REPLY_MAX_MS) => connection.ask(verb, fields, maxMs)
   const streamField = (stream?: Stream): Field[] => (stream === undefined ? [] : [['stream', stream]])
   return {

@@ -25,6 +25,10 @@ export class Supervised {
   #lost = { stdout: 0, stderr: 0, error: '' }
   /** What the last failure was: it could not be run at all, or it ended. */
   lastFailure: 'spawn' | 'end' = 'end'
+  /** On its way through a restart: someone wants it up, and traffic waits for it. */
+  restarting = false
+  /** About to be stopped: it takes no new requests any more. */
+  leaving = false
   /** Set while the supervisor holds its start back; shown as the reason. */
   waitsFor = ''
 
@@ -40,7 +44,12 @@ export class Supervised {
   }
 
   get wanted(): 'up' | 'down' {
-    return this.waitsFor === '' ? this.#instance.wanted : 'up'
+    return this.waitsFor === '' && !this.restarting ? this.#instance.wanted : 'up'
+  }
+
+  /** It is being stopped, and somebody has asked for a start meanwhile. */
+  get startsAgain(): boolean {
+    return this.state === 'STOPPING' && this.#instance.wanted === 'up'
   }
 
   get reason(): string {
@@ -49,6 +58,7 @@ export class Supervised {
 
   /** May take traffic: its probe says so; without a probe, RUNNING says so. */
   get ready(): boolean {
+    if (this.leaving) return false
     if (this.spec.probe === null) return this.state === 'RUNNING'
     return (this.state === 'RUNNING' || this.state === 'STARTING') && this.#prober.ready
   }

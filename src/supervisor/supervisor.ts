@@ -12,6 +12,11 @@ export interface Outcome {
   error: AppError | null
 }
 
+export interface Restarted {
+  stopped: Outcome[]
+  started: Outcome[]
+}
+
 export class Supervisor {
   readonly #world: World
   readonly #changed: () => void
@@ -29,12 +34,17 @@ export class Supervisor {
 
   // ---- who exists
 
-  /** Makes instances known, adopts what still runs of them; starts nothing.  groups: all groups there are now.
-   *  Returns the ids whose running program is not what the specification says any more. */
-  async add(specs: InstanceSpec[], groups: GroupSpec[]): Promise<string[]> {
+  /** Makes instances known, all of them STOPPED until they are opened.  groups: all groups there are now. */
+  know(specs: InstanceSpec[], groups: GroupSpec[]): void {
     this.#groups = groups
-    const added = specs.map(spec => new Supervised(spec, this.#world, () => this.#noticed()))
-    for (const one of added) this.#all.set(one.spec.id, one)
+    for (const spec of specs) this.#all.set(spec.id, new Supervised(spec, this.#world, () => this.#noticed()))
+  }
+
+  /** Gives known instances their shims and adopts what still runs of them; starts nothing.
+   *  Returns the ids whose running program is not what the specification says any more. */
+  async open(ids: string[]): Promise<string[]> {
+    const added = ids.map(id => this.get(id))
+    const specs = added.map(one => one.spec)
     const links = await this.#world.shims.open(specs, id => this.get(id).handlers())
     const outdated: string[] = []
     for (const one of added) {
@@ -45,10 +55,6 @@ export class Supervisor {
       if (link.found.outdated) outdated.push(one.spec.id)
     }
     return outdated
-  }
-
-  setGroups(groups: GroupSpec[]): void {
-    this.#groups = groups
   }
 
   /** Stops instances and forgets them. */
@@ -191,9 +197,35 @@ export class Supervisor {
     this.#noticed()
     const above = blockers.map(blocker => this.#all.get(blocker)).filter(other => other !== undefined)
     await this.#until(() => above.every(other => isDown(other)))
+    await this.#release(one)
     one.input({ kind: 'stop' })
-    await this.#until(() => isDown(one) || one.wanted === 'up')
+    await this.#until(() => isDown(one) || one.startsAgain)
     return { id, error: wasUp ? null : new AppError('NOT_RUNNING', `${id} is not running`) }
+  }
+
+  /** Requests go elsewhere, or wait, before the stop signal is sent: a program that closes its idle connections must not meet a new request. */
+  async #release(one: Supervised): Promise<void> {
+    if (!one.ready || one.spec.address === null) return
+    one.leaving = true
+    this.#noticed()
+    await this.#world.released()
+    one.leaving = false
+  }
+
+  /** Stops instances and starts them again; all the while they count as wanted, so requests wait for them.
+   *  as: specifications to be taken over in between, by id.  Throws AppError BAD_NAME before anything is stopped. */
+  async restart(ids: string[], wait: 'yes' | 'no', as = new Map<string, InstanceSpec>()): Promise<Restarted> {
+    const asked = ids.map(id => this.get(id))
+    for (const one of asked) one.restarting = true
+    try {
+      const stopped = await this.stop(ids)
+      for (const [id, spec] of as) this.get(id).spec = spec
+      const started = this.start(ids, wait)
+      for (const one of asked) one.restarting = false
+      return { stopped, started: await started }
+    } finally {
+      for (const one of asked) one.restarting = false
+    }
   }
 
   /** Stops everything, ends the shims.  Nothing can be started any more. */

@@ -13,6 +13,8 @@ export interface World {
   /** The last lines of a log file, newest last; [] where it cannot be read. */
   lastLines(path: string, count: number): Promise<string[]>
   emit(event: GuardEvent): void
+  /** Resolves, soon in any case, when no new request goes to an instance that has just become unready. */
+  released(): Promise<void>
 }
 
 export interface Clock {

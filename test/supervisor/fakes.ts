@@ -138,6 +138,7 @@ export function fakeWorld(): FakeWorld {
     probe: async (_probe, spec) => probes.get(spec.id) ?? 'pass',
     lastLines: async () => ['last words'],
     emit: event => events.push(event),
+    released: async () => {},
     events,
     probes,
   }

@@ -9,7 +9,8 @@ async function supervise(specs: InstanceSpec[], prepare: (world: FakeWorld) => v
   const world = fakeWorld()
   prepare(world)
   const supervisor = new Supervisor(world, () => {})
-  const outdated = await supervisor.add(specs, [])
+  supervisor.know(specs, [])
+  const outdated = await supervisor.open(specs.map(each => each.id))
   const state = (id: string): string => supervisor.get(id).state
   return { world, supervisor, state, outdated, kernel: world.shims, clock: world.clock }
 }
@@ -153,7 +154,8 @@ test('whoever routes traffic learns that an instance is unready before its stop 
     const program = world.shims.live.get('b')
     if (supervisor.get('b').state === 'STOPPING' && program !== undefined) signalsWhenUnready.push(program.signals.length)
   })
-  await supervisor.add([spec('b')], [])
+  supervisor.know([spec('b')], [])
+  await supervisor.open(['b'])
   void supervisor.start(['b'], 'no')
   await world.clock.advance(1_000)
   await supervisor.stop(['b'])

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import WebSocket from 'ws'
 import { freePort, leftovers, root, run, until } from './rig.js'
 
@@ -96,7 +97,12 @@ test('the demo serves curl, grpcio, grpc-js and a WebSocket, prints what to try,
     await once(socket, 'close')
   })
   await t.test('the workers do their work', async () => {
-    const { stdout, code } = await run(process.execPath, [join(root, 'dist/src/cli.js'), '-c', file, 'status'])
+    const { stdout, code } = await run(process.execPath, [
+      fileURLToPath(new URL('../../src/cli.js', import.meta.url)),
+      '-c',
+      file,
+      'status',
+    ])
     assert.equal(code, 0, stdout)
     assert.match(stdout, /task-worker:task-worker_01 +RUNNING/)
   })

@@ -36,6 +36,8 @@ export interface Rig {
   when(id: string, fact: (status: InstanceStatus) => boolean, limitMs?: number): Promise<InstanceStatus>
   /** Starts a daemon (again) and waits until guardctl reaches it. */
   start(): Promise<void>
+  /** Another daemon with the same configuration, to its end. */
+  second(): Promise<Ended>
   /** TERM, and waits for the end. */
   stop(): Promise<number | null>
   /** kill -9 of the daemon alone. */
@@ -57,8 +59,7 @@ export async function system(t: TestContext, yaml: string, env: Record<string, s
     async status() {
       const { stdout, stderr, code } = await rig.ctl('status', '--json')
       assert.ok(code === 0 || code === 3, `status: ${code} ${stderr}`)
-      const answer = JSON.parse(stdout)
-      return answer.processes ?? answer
+      return JSON.parse(stdout).instances
     },
     async one(id) {
       const found = (await rig.status()).find(status => status.id === id)
@@ -92,6 +93,7 @@ export async function system(t: TestContext, yaml: string, env: Record<string, s
       }
       await until(reached, () => `guardctl does not reach the daemon: ${printed}`, 15_000)
     },
+    second: () => run(process.execPath, [main, '-c', file], { cwd: dir }),
     async stop() {
       const { exitCode } = child as ChildProcess
       if (exitCode !== null) return exitCode
