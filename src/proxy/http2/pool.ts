@@ -36,7 +36,10 @@ export class Http2Pool {
   /** Finds or makes a connection; calls the waiter once, perhaps at once.  Returns what takes the waiter back. */
   acquire(connectTimeoutMs: number, waiter: LinkWaiter): () => void {
     const best = this.leastBusy('open')
-    if (best !== null && (best.streams < capacity(best) || this.links.size >= MAX_LINKS)) {
+    const mayGrow = this.links.size < MAX_LINKS
+    // A busy link still takes streams while the next one connects: waiting for that could cost a short call its deadline.
+    if (best !== null && best.streams >= BUSY_STREAMS && mayGrow && this.leastBusy('connecting') === null) this.connect(connectTimeoutMs)
+    if (best !== null && (best.streams < streamLimit(best) || !mayGrow)) {
       waiter.open(best)
       return () => {}
     }
@@ -115,8 +118,9 @@ export class Http2Pool {
   }
 }
 
-function capacity(link: Link): number {
-  return Math.min(BUSY_STREAMS, link.session.remoteSettings.maxConcurrentStreams ?? BUSY_STREAMS)
+/** How many streams the peer allows at a time; node:http2 itself queues what goes beyond it. */
+function streamLimit(link: Link): number {
+  return link.session.remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY
 }
 
 function take(waiting: Set<LinkWaiter>): LinkWaiter[] {
