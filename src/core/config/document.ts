@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { details } from './option.js'
 import { NAME_EXPECTED, programSchema } from './program-schema.js'
+import { INSTANCES_MAX } from './programs.js'
 import { fileSchema, groupMapSchema, guardSchema, proxySchema, routeSchema } from './schema.js'
 import { objectShape } from './schema-walk.js'
 import { variableOf } from './sections.js'
@@ -49,7 +50,7 @@ const RULES = [
   '- Commands are split into words as a POSIX shell does it: blanks, `\'…\'`, `"…"` and `\\`. No shell is run unless `shell: true`: no `$NAME`, no globs, no pipes. An expansion stays one word, whatever it holds.',
   '- Relative paths start at the directory of the file they stand in; those of the environment at that of the main file.',
   '- Precedence: environment (`GUARD_…`) > file > default. An empty variable says nothing.',
-  `- \`include\` goes ${INCLUDES_MAX} files deep at most, ${FILES_MAX} files in all. A file may have 1 MB, ${VALUES_MAX} values with its aliases followed, and nest ${DEPTH_MAX} deep. supervisord INI files (.conf, .ini) are refused for now.`,
+  `- \`include\` goes ${INCLUDES_MAX} files deep at most, ${FILES_MAX} files in all. A file may have 1 MB, ${VALUES_MAX} values with its aliases followed, and nest ${DEPTH_MAX} deep; ${INSTANCES_MAX} instances in all. supervisord INI files (.conf, .ini) are refused for now.`,
   '- Files are YAML 1.2: `on`, `yes` and `no` are text. Numbers in `umask`, `user` and `environment` are taken as they are written. Aliases may be used, merge keys (`<<`) not.',
   '',
 ]

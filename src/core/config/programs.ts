@@ -7,6 +7,9 @@ import { groupSchema } from './schema.js'
 import type { Item } from './sections.js'
 import type { Node } from './tree.js'
 
+/** Instances one configuration may have. */
+export const INSTANCES_MAX = 5000
+
 export interface Program extends Item {
   options: ProgramOptions
 }
@@ -71,9 +74,13 @@ export function checkGroups(items: Item[], programs: Program[], names: { all: st
 /** The copies of every program with their names and ids.  Throws nothing. */
 export function copiesOf(programs: Program[], groups: Group[], report: Report): Copy[] {
   const taken = new Map<string, Copy>()
+  let count = 0
   const copies = programs.flatMap(program => {
     const group = groups.find(each => each.programs.includes(program.name))
-    return group === undefined ? [] : copiesOfOne(program, group, report)
+    count += program.options.numprocs
+    if (count > INSTANCES_MAX)
+      note(report, optionPlace(program, 'numprocs'), `the instances come to ${count}; expected at most ${INSTANCES_MAX} in all`)
+    return group === undefined || count > INSTANCES_MAX ? [] : copiesOfOne(program, group, report)
   })
   return copies.filter(copy => {
     const other = taken.get(copy.id)

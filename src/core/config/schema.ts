@@ -37,7 +37,7 @@ export const proxySchema = options({
       .string({ error: 'expected host:port such as 0.0.0.0:6006, or none' })
       .refine(value => value === 'none' || parseListen(value) !== null, { error: 'expected host:port such as 0.0.0.0:6006, or none' })
       .default('0.0.0.0:6006'),
-    { text: 'The one open door. Port 0: any free port, the log says which. none: no proxy.', type: 'host:port or none' },
+    { text: 'The one open door. Port 0 takes a free one; the log says which. none: no proxy.', type: 'host:port or none' },
   ),
   workers: option(z.union([whole(1, 64, WORKERS_EXPECTED), z.literal('auto')], { error: WORKERS_EXPECTED }).default(1), {
     text: 'Proxy processes. auto: one per processor.',

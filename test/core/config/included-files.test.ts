@@ -1,7 +1,8 @@
 // Several files as one configuration: includes, doubled names with both places, the environment, ports somebody has.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { configOf, type Machine, problemsOf } from './fake-world.js'
+import { loadConfig } from '../../../src/core/config/load.js'
+import { configOf, fakeWorld, type Machine, problemsOf } from './fake-world.js'
 
 const broken: [title: string, machine: Machine, ...problems: string[]][] = [
   [
@@ -127,9 +128,7 @@ for (const [title, machine, ...problems] of broken) {
   test(`refused: ${title}`, () => assert.deepEqual(problemsOf(machine), problems))
 }
 
-test('a supervisord INI file as the main file is refused by its name', async () => {
-  const { loadConfig } = await import('../../../src/core/config/load.js')
-  const { fakeWorld } = await import('./fake-world.js')
+test('a supervisord INI file as the main file is refused by its name', () => {
   const loaded = loadConfig('/srv/supervisord.conf', fakeWorld({ files: { 'supervisord.conf': '[supervisord]\n' } }))
   assert.deepEqual('problems' in loaded && loaded.problems.map(problem => problem.text), [
     'supervisord.conf: this is a supervisord INI file by its name; those are not read yet, expected YAML',

@@ -76,15 +76,6 @@ test('only the instances of the program that changed restart, and the reason is 
   }
 })
 
-test('one copy that differs restarts alone', () => {
-  const text = (word: string) =>
-    `programs: {web: {command: "run \${env.X${'$'}{num}:-}", numprocs: 1}, a: {command: "${word}"}, b: {command: y}}`.replace(
-      '${env.X${num}:-}',
-      '${num}',
-    )
-  want(outcome(text('x'), text('z')), { restarted: ['a'], reasons: ['a: command'], groups: { changed: ['a'] } })
-})
-
 test('numprocs up and down touches only the new and the gone copies', () => {
   const three = BASE.replace('numprocs: 2', 'numprocs: 3')
   want(outcome(BASE, three), { added: ['web:web_02'], groups: { changed: ['web'] } })
