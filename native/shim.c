@@ -40,6 +40,7 @@ enum {
     ROUND_MS = 100,             /* ENDING: look again for children at least this often */
     TELL_MS = 1000,             /* between two log_lost events of one stream */
     IDLE_S = 60,
+    ACCEPT_RETRY_US = 1000,
     EXIT_JSON_MAX = 512,
 };
 
@@ -54,6 +55,7 @@ static struct shim {
     unsigned daemon;            /* counts connections, so that a late reply never reaches another daemon */
     struct asker run, bye;
     bool hello_due;
+    bool blocked;               /* the daemon's socket is full: wait for room */
     struct failure failure;
     struct timespec started, started_at, ended, ended_at;
     int status;
@@ -107,11 +109,14 @@ static void unwatch(enum tag tag)
     c.fd[tag] = -1;
 }
 
+/* shutdown, because a child between fork and exec still holds a copy: if its start hangs, close alone would tell the daemon nothing. */
 static void hang_up(void)
 {
+    if (c.fd[TAG_DAEMON] >= 0)
+        (void)shutdown(c.fd[TAG_DAEMON], SHUT_RDWR); /* ENOTCONN: it is gone already */
     unwatch(TAG_DAEMON);
     c.in_length = c.out_length = 0;
-    c.hello_due = false;
+    c.hello_due = c.blocked = false;
 }
 
 static void flush_out(void)
@@ -127,7 +132,10 @@ static void flush_out(void)
         memmove(c.out, c.out + n, c.out_length - (size_t)n);
         c.out_length -= (size_t)n;
     }
-    watch(TAG_DAEMON, c.fd[TAG_DAEMON], c.out_length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (c.blocked != (c.out_length > 0)) {
+        c.blocked = !c.blocked;
+        watch(TAG_DAEMON, c.fd[TAG_DAEMON], c.blocked ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
 }
 
 /* Queues one whole line or hangs up: a line is never torn, and nothing ever waits for a daemon that does not read. */
@@ -147,20 +155,14 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     c.out[c.out_length++] = '\n';
 }
 
-static void reply_ok(long long id) { say("{\"reply\":%lld,\"ok\":true}", id); }
-
-static void reply_error(long long id, const char *stage, int error)
-{
-    const char *text = strcmp(stage, "user") == 0 && error == ENOENT ? "no such user" : strerror(error);
-    say("{\"reply\":%lld,\"ok\":false,\"stage\":\"%s\",\"errno\":%d,\"error\":\"%s\"}", id, stage, error, text);
-}
-
+/* error: an errno, or 0 for done. */
 static void reply(long long id, const char *stage, int error)
 {
+    const char *text = strcmp(stage, "user") == 0 && error == ENOENT ? "no such user" : strerror(error);
     if (error == 0)
-        reply_ok(id);
+        say("{\"reply\":%lld,\"ok\":true}", id);
     else
-        reply_error(id, stage, error);
+        say("{\"reply\":%lld,\"ok\":false,\"stage\":\"%s\",\"errno\":%d,\"error\":\"%s\"}", id, stage, error, text);
 }
 
 static bool still_there(struct asker asker) { return asker.id >= 0 && asker.daemon == c.daemon && c.fd[TAG_DAEMON] >= 0; }
@@ -246,8 +248,7 @@ static void write_exit_record(void)
 
 static void forget_exit_record(void)
 {
-    if (c.exit_json[0] != '\0' || access("exit.json", F_OK) == 0)
-        (void)unlink("exit.json"); /* gone already is as good */
+    (void)unlink("exit.json"); /* gone already is as good */
     c.exit_json[0] = '\0';
 }
 
@@ -278,7 +279,7 @@ static void end_run(int64_t now)
         write_exit_record();
         say("%s", c.exit_json);
     } else if (still_there(c.run)) {
-        reply_error(c.run.id, run_stage_name(c.failure.stage), c.failure.error);
+        reply(c.run.id, run_stage_name(c.failure.stage), c.failure.error);
     }
     c.phase = IDLE;
     c.pid = 0;
@@ -391,12 +392,12 @@ static void do_run(struct request *r, int64_t now)
     int pipes[3][2];
     int error = c.phase != IDLE || c.bye.id >= 0 ? EBUSY : r->args == 0 ? EINVAL : 0;
     if (error != 0) {
-        reply_error(r->id, "run", error);
+        reply(r->id, "run", error);
         return;
     }
     error = set_logs(r, now);
     if (error != 0) {
-        reply_error(r->id, "log", error);
+        reply(r->id, "log", error);
         return;
     }
     error = make_pipes(pipes);
@@ -417,16 +418,15 @@ static void do_run(struct request *r, int64_t now)
     }
     close_ends(pipes, 1);
     if (error != 0) {
-        reply_error(r->id, pipes[2][1] >= 0 ? "fork" : "pipe", error);
+        reply(r->id, pipes[2][1] >= 0 ? "fork" : "pipe", error);
         close_ends(pipes, 0);
         c.pid = 0;
         return;
     }
-    for (int i = 0; i < 3; i++) {
-        static const enum tag tags[3] = {TAG_STDOUT, TAG_STDERR, TAG_EXEC};
-        if (pipes[i][0] >= 0)
-            watch(tags[i], pipes[i][0], EPOLLIN);
-    }
+    watch(TAG_STDOUT, pipes[0][0], EPOLLIN);
+    if (!c.redirect)
+        watch(TAG_STDERR, pipes[1][0], EPOLLIN);
+    watch(TAG_EXEC, pipes[2][0], EPOLLIN);
     c.phase = STARTING;
     c.run = (struct asker){r->id, c.daemon};
     forget_exit_record();
@@ -499,11 +499,11 @@ static void act_on(struct request *r, int64_t now)
         do_state(r);
     } else if (strcmp(r->verb, "took") == 0) {
         forget_exit_record();
-        reply_ok(r->id);
+        reply(r->id, "took", 0);
     } else if (strcmp(r->verb, "bye") == 0) {
         do_bye(r);
     } else {
-        reply_error(r->id, "verb", ENOSYS);
+        reply(r->id, "verb", ENOSYS);
     }
 }
 
@@ -531,7 +531,7 @@ static void serve_frames(int64_t now)
             return;
         }
         if (error != 0)
-            reply_error(r.id, "request", error);
+            reply(r.id, "request", error);
         else
             act_on(&r, now);
         if (c.daemon != daemon || c.fd[TAG_DAEMON] < 0)
@@ -570,8 +570,11 @@ static void meet_daemon(void)
     struct ucred peer;
     socklen_t length = sizeof peer;
     int fd = accept4(c.fd[TAG_LISTEN], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return; /* it went away while waiting in line */
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != ECONNABORTED)
+            usleep(ACCEPT_RETRY_US); /* the machine is out of files or memory: try again, but do not spin */
+        return;
+    }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || (peer.uid != geteuid() && peer.uid != 0)) {
         close(fd);
         return;
@@ -593,7 +596,7 @@ static void leave(int code)
         forget_exit_record();
     (void)unlink("lock");
     if (still_there(c.bye))
-        reply_ok(c.bye.id);
+        reply(c.bye.id, "bye", 0);
     flush_out();
     exit(code);
 }

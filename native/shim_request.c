@@ -21,7 +21,7 @@ int find_frame(const char *in, size_t length, size_t *head, size_t *payload)
     size_t digits = 0, value = 0;
     while (digits < length && in[digits] >= '0' && in[digits] <= '9' && digits < FRAME_HEAD)
         value = value * 10 + (size_t)(in[digits++] - '0');
-    if (digits == FRAME_HEAD || (digits > 0 && in[0] == '0') || value > FRAME_MAX)
+    if (digits == FRAME_HEAD || (digits > 1 && in[0] == '0') || value > FRAME_MAX)
         return -1;
     if (digits == length)
         return 0;

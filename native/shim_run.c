@@ -117,7 +117,8 @@ static int set_gid(struct run *r) { return r->switch_user ? setgid(r->gid) : 0; 
 static int set_uid(struct run *r) { return r->switch_user ? setuid(r->uid) : 0; }
 static int change_directory(struct run *r) { return r->directory != NULL ? chdir(r->directory) : 0; }
 
-/* After setuid, which clears it.  A shim that died before the request took hold shows as another parent. */
+/* First of all, for a step may hang, and again after setuid, which clears it.  A shim that died before it took hold shows as another
+ * parent. */
 static int die_with_shim(struct run *r)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -141,9 +142,20 @@ static int become_program(struct run *r)
 }
 
 static const struct { const char *name; int (*take)(struct run *); } steps[] = {
-    {"setsid", new_session}, {"pipe", take_pipes}, {"user", look_up_user}, {"groups", set_groups}, {"oom", set_oom}, {"nice", set_nice},
-    {"limits", set_limits}, {"umask", set_umask}, {"setgid", set_gid}, {"setuid", set_uid}, {"chdir", change_directory},
-    {"pdeathsig", die_with_shim}, {"exec", become_program},
+    {"pdeathsig", die_with_shim},
+    {"setsid", new_session},
+    {"pipe", take_pipes},
+    {"user", look_up_user},
+    {"groups", set_groups},
+    {"oom", set_oom},
+    {"nice", set_nice},
+    {"limits", set_limits},
+    {"umask", set_umask},
+    {"setgid", set_gid},
+    {"setuid", set_uid},
+    {"chdir", change_directory},
+    {"pdeathsig", die_with_shim},
+    {"exec", become_program},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 

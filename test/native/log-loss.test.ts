@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { builds, fixture, inOwnMounts, isRoot, lives, nowhere, type Rig, rig, runSpec, sh, until } from './rig.js'
+import { builds, fixture, gate, inOwnMounts, isRoot, lives, nowhere, type Rig, rig, runSpec, sh, until } from './rig.js'
 
 const NOTE = /\[guard-shim\] lost (\d+) bytes of (stdout|stderr) \(([^)]+)\)\n/g
 
@@ -31,16 +31,15 @@ for (const build of builds) {
       const inside = join(`/proc/${r.shim.hello.shim}/root`, small)
       writeFileSync(join(inside, 'filler'), Buffer.alloc(400_000))
       const logs = { stdout: { path: join(small, 'log'), maxBytes: 0, backups: 0 }, stderr: null }
-      const fifo = join(r.work, 'fifo')
-      execFileSync('mkfifo', [fifo])
+      const room = gate(r, 'room')
       const slow = 'i=1000; while [ $i -lt 1200 ]; do echo slow $i; i=$((i+1)); sleep 0.002; done'
-      const { pid } = await r.shim.run(sh(`${fixture('flood')} 2; read go < ${fifo}; ${slow}`), logs)
+      const { pid } = await r.shim.run(sh(`${fixture('flood')} 2; ${room.wait}; ${slow}`), logs)
       await until(() => kinds(r).includes('log_lost'), 'the loss')
       const loss = r.seen.find(each => each.kind === 'log_lost')
       assert.ok(loss?.kind === 'log_lost' && loss.error === 'No space left on device' && loss.stream === 'stdout' && loss.bytes > 0)
       assert.ok(lives(pid))
       unlinkSync(join(inside, 'filler'))
-      writeFileSync(fifo, 'go\n')
+      await room.open()
       await r.exited()
       assert.ok(kinds(r).includes('log_ok'))
       const { text, lost, reasons } = withoutNotes(readFileSync(join(inside, 'log'), 'latin1'))
@@ -97,15 +96,15 @@ for (const build of builds) {
 
     test('a deleted log file is made again with the next line, and nothing goes into the deleted one', async t => {
       const r = await rig(t, build)
-      const fifo = join(r.work, 'fifo')
-      execFileSync('mkfifo', [fifo])
-      await r.shim.run(sh(`echo before; read go < ${fifo}; echo after; read go < ${fifo}`), r.log())
+      const gone = gate(r, 'gone')
+      const seen = gate(r, 'seen')
+      await r.shim.run(sh(`echo before; ${gone.wait}; echo after; ${seen.wait}`), r.log())
       await until(() => r.logged().length > 0, 'output')
       unlinkSync(join(r.work, 'log'))
-      writeFileSync(fifo, 'go\n')
+      await gone.open()
       await until(() => existsSync(join(r.work, 'log')) && r.logged().length > 0, 'the new file')
       assert.equal(r.logged().toString(), 'after\n')
-      writeFileSync(fifo, 'go\n')
+      await seen.open()
       await r.exited()
       assert.deepEqual((await r.shim.state()).lost, { stdout: 0, stderr: 0 })
     })

@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { builds, fixture, logFiles, type Rig, rig, runSpec, sh, until } from './rig.js'
+import { builds, fixture, gate, logFiles, type Rig, rig, runSpec, sh, until } from './rig.js'
 
 const MB = 1_000_000
 
@@ -163,20 +163,20 @@ for (const build of builds) {
 
     test('rotate within a line waits for its end, or for the program’s; an empty file is left alone', async t => {
       const r = await rig(t, build)
-      const fifo = join(r.work, 'fifo')
-      execFileSync('mkfifo', [fifo])
+      const first = gate(r, 'first')
+      const second = gate(r, 'second')
       const logs = r.log({ backups: 5 })
-      await r.shim.run(sh(`printf 'half a '; read go < ${fifo}; printf 'line\\nnext'; read go < ${fifo}`), logs)
+      await r.shim.run(sh(`printf 'half a '; ${first.wait}; printf 'line\\nnext'; ${second.wait}`), logs)
       await r.shim.rotate()
       await until(() => r.logged().length === 7, 'the first half')
       await r.shim.rotate()
       assert.deepEqual(logFiles(r.work).length, 1)
-      writeFileSync(fifo, 'go\n')
+      await first.open()
       await until(() => r.seen.some(each => each.kind === 'rotated'), 'the rotation')
       await until(() => r.logged().toString().endsWith('next'), 'the next line')
       assert.equal(readFileSync(join(r.work, 'log.1'), 'utf8'), 'half a line\n')
       await r.shim.rotate()
-      writeFileSync(fifo, 'go\n')
+      await second.open()
       await r.exited()
       assert.equal(readFileSync(join(r.work, 'log.1'), 'utf8'), 'next')
       assert.equal(readFileSync(join(r.work, 'log'), 'utf8'), '')

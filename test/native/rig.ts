@@ -1,6 +1,17 @@
 // What every shim test stands on: a run directory, a live shim of either build, the events it sent, and a clean end.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -61,7 +72,7 @@ export async function rig(t: TestContext, build: Build, options: { binary?: stri
   await launchShims([dir])
   const { seen, handlers } = recorder()
   const shim = await connectShim(dir, handlers)
-  t.after(() => end(home, shim))
+  t.after(() => end(home, dir, shim))
   let taken = 0
   return {
     dir,
@@ -77,6 +88,14 @@ export async function rig(t: TestContext, build: Build, options: { binary?: stri
     log: (limits = {}) => ({ stdout: { path: join(home, 'log'), maxBytes: 0, backups: 0, ...limits }, stderr: 'stdout' }),
     logged: () => Buffer.concat(logFiles(home).map(file => readFileSync(file))),
   }
+}
+
+/** One more daemon for the shim of a directory; when the test is over the shim is gone. */
+export async function anotherDaemon(t: TestContext, dir: string): Promise<{ shim: Shim; seen: Seen[] }> {
+  const { seen, handlers } = recorder()
+  const shim = await connectShim(dir, handlers)
+  t.after(() => goodbye(dir, shim))
+  return { shim, seen }
 }
 
 export function recorder(): { seen: Seen[]; handlers: ShimHandlers } {
@@ -106,20 +125,22 @@ export function logFiles(dir: string): string[] {
     .map(name => join(dir, name))
 }
 
-/** A shim that a test has killed or replaced is ended by its pid; a sanitizer's report fails the test. */
-async function end(home: string, shim: Shim): Promise<void> {
-  await shim.bye().catch(async () => {
-    if (await isShim(shim.hello.shim)) process.kill(shim.hello.shim, 'SIGKILL')
-  })
-  await until(() => !lives(shim.hello.shim), 'the end of the shim')
+/** A sanitizer's report fails the test. */
+async function end(home: string, dir: string, shim: Shim): Promise<void> {
+  await goodbye(dir, shim)
   const report = readdirSync(home).filter(name => name.startsWith('sanitizer'))
   const text = report.map(name => readFileSync(join(home, name), 'utf8')).join('\n')
   rmSync(home, { recursive: true, force: true })
   if (report.length > 0) throw new Error(text)
 }
 
-async function isShim(pid: number): Promise<boolean> {
-  return lives(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('guard-shim')
+/** Whoever of its daemons still has the shim's ear; a test may have ended it already, or left it to another daemon. */
+async function goodbye(dir: string, shim: Shim): Promise<void> {
+  await shim.bye().catch(async () => {
+    const again = await connectShim(dir, recorder().handlers).catch(() => null)
+    await again?.bye()
+  })
+  await until(() => !lives(shim.hello.shim), 'the end of the shim')
 }
 
 /** A stand-in for the shim's binary that starts it in a mount namespace of its own, after `commands` ($1: the first run directory).
@@ -131,6 +152,32 @@ export function inOwnMounts(t: TestContext, build: Build, commands = ':'): strin
   writeFileSync(join(place, 'inner'), `#!/bin/sh\n${commands}\nexec ${build.binary} "$@"\n`, { mode: 0o755 })
   writeFileSync(script, `#!/bin/sh\nexec /usr/bin/unshare -m ${join(place, 'inner')} "$@"\n`, { mode: 0o755 })
   return script
+}
+
+/** A point in a script where it waits for the test.  Each gate opens once: a fifo used twice may meet its own last writer. */
+export function gate(r: Rig, name: string): { wait: string; open(): Promise<void> } {
+  const path = join(r.work, `gate-${name}`)
+  execFileSync('mkfifo', [path])
+  return {
+    wait: `read go < ${path}`,
+    open: () =>
+      until(() => {
+        const fd = openedBy(path)
+        if (fd === null) return false
+        writeSync(fd, 'go\n')
+        closeSync(fd)
+        return true
+      }, `the script at gate ${name}`),
+  }
+}
+
+/** Without waiting, so that a script that is dead fails the test instead of hanging it. */
+function openedBy(path: string): number | null {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    return null // ENXIO: nobody reads yet
+  }
 }
 
 /** Polls a condition; the bound makes a broken shim a failure instead of a hang. */
