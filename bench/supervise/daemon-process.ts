@@ -5,6 +5,7 @@ import { accessSync, constants, openSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { facts } from './proc.js'
+import { pause, type Workplace } from './workplace.js'
 
 const run = promisify(execFile)
 const END_MS = 40_000
@@ -37,6 +38,14 @@ export async function control(command: string, args: string[], env: NodeJS.Proce
   const { stdout } = await run(command, args, { env: { ...process.env, ...env } })
   return stdout
 }
+
+/** Resolves when a control command succeeds for the first time. */
+export async function answering(command: () => Promise<string>, place: Workplace): Promise<void> {
+  while (!(await command().then(succeeded, failed))) await pause(place, 100)
+}
+
+const succeeded = (): boolean => true
+const failed = (): boolean => false
 
 /** Where an executable is in PATH; null: nowhere. */
 export function inPath(name: string): string | null {

@@ -2,9 +2,10 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { control, endDaemon, spawnDaemon } from './daemon-process.js'
+import { answering, control, endDaemon, spawnDaemon } from './daemon-process.js'
 import type { BenchProgram, Peer } from './peer.js'
 import { everyone } from './proc.js'
+import { unixPost } from './unix-post.js'
 
 const DAEMON = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const GUARDCTL = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
@@ -18,12 +19,17 @@ export const guard: Peer = {
     const file = join(place.directory, 'guard.yaml')
     writeFileSync(file, yaml(programs, place.directory, options.proxyPort))
     const child = spawnDaemon(process.execPath, [DAEMON, '-c', file], place.directory)
-    const guardctl = (...args: string[]): Promise<string> => control(process.execPath, [GUARDCTL, '-c', file, ...args])
+    const command = (verb: 'start' | 'stop', names: string[]): Promise<string> =>
+      unixPost(join(place.directory, 'run', 'guard.sock'), `/api/${verb}`, {
+        type: 'application/json',
+        text: JSON.stringify({ names, wait: 'yes' }),
+      })
     return {
       daemonPid: child.pid,
       parts: () => [{ part: 'daemon', pid: child.pid }, ...workers(child.pid), ...shims(place.directory)],
-      stopProgram: async name => void (await guardctl('stop', name)),
-      startProgram: async name => void (await guardctl('start', name)),
+      ready: () => answering(() => control(process.execPath, [GUARDCTL, '-c', file, 'pid']), place),
+      stopProgram: async name => void (await command('stop', [name])),
+      startProgram: async name => void (await command('start', [name])),
       logPath: name => join(place.directory, `${name}.log`),
       stop: () => endDaemon(child),
     }

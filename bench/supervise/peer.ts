@@ -31,6 +31,8 @@ export interface Running {
   daemonPid: number
   /** Processes that belong to the supervisor, by their part; the daemon among them. */
   parts(): { part: 'daemon' | 'proxy worker' | 'shim'; pid: number }[]
+  /** Resolves when the daemon takes commands. */
+  ready(): Promise<void>
   /** Resolves when the peer says that it has stopped. */
   stopProgram(name: string): Promise<void>
   startProgram(name: string): Promise<void>

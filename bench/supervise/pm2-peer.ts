@@ -35,6 +35,7 @@ export const pm2: Peer = {
     return {
       daemonPid,
       parts: () => [{ part: 'daemon', pid: daemonPid }],
+      ready: async () => void (await starting),
       stopProgram: async name => void (await pm2ctl('stop', name)),
       startProgram: async name => {
         const one = join(place.directory, `${name}.json`)

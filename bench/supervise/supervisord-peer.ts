@@ -1,8 +1,9 @@
 // supervisord as a peer: an INI file, its daemon in the foreground, supervisorctl over a unix socket.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { control, endDaemon, inPath, spawnDaemon } from './daemon-process.js'
+import { answering, control, endDaemon, inPath, spawnDaemon } from './daemon-process.js'
 import type { BenchProgram, Peer } from './peer.js'
+import { unixPost } from './unix-post.js'
 
 export const supervisord: Peer = {
   name: 'supervisord',
@@ -12,16 +13,26 @@ export const supervisord: Peer = {
     const file = join(place.directory, 'supervisord.conf')
     writeFileSync(file, ini(programs, place.directory))
     const child = spawnDaemon('supervisord', ['-n', '-c', file], place.directory)
-    const ctl = (...args: string[]): Promise<string> => control('supervisorctl', ['-c', file, ...args])
+    const command = async (method: 'startProcess' | 'stopProcess', name: string): Promise<void> => {
+      const answer = await unixPost(join(place.directory, 'supervisor.sock'), '/RPC2', { type: 'text/xml', text: methodCall(method, name) })
+      if (answer.includes('<fault>')) throw new Error(answer)
+    }
     return {
       daemonPid: child.pid,
       parts: () => [{ part: 'daemon', pid: child.pid }],
-      stopProgram: async name => void (await ctl('stop', name)),
-      startProgram: async name => void (await ctl('start', name)),
+      ready: () => answering(() => control('supervisorctl', ['-c', file, 'pid']), place),
+      stopProgram: name => command('stopProcess', name),
+      startProgram: name => command('startProcess', name),
       logPath: name => join(place.directory, `${name}.log`),
       stop: () => endDaemon(child),
     }
   },
+}
+
+/** Both wait until it is done (the second parameter). */
+function methodCall(method: string, name: string): string {
+  const params = `<param><value><string>${name}</string></value></param><param><value><boolean>1</boolean></value></param>`
+  return `<?xml version="1.0"?><methodCall><methodName>supervisor.${method}</methodName><params>${params}</params></methodCall>`
 }
 
 function ini(programs: BenchProgram[], directory: string): string {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { quantile } from './numbers.js'
 import type { Measurement, Running } from './peer.js'
 import { facts, type ProcessFacts } from './proc.js'
-import { pause, until, type Workplace } from './workplace.js'
+import { until, type Workplace } from './workplace.js'
 
 const TREE_MAKER = fileURLToPath(new URL('../../../test/fixtures/bin/tree-maker', import.meta.url))
 const TREE_SIZE = 6
@@ -23,7 +23,7 @@ export const torture: Measurement = {
     const program = { name: 'tree', argv: [TREE_MAKER, file], autostart: false, autorestart: false, logBytes: 2 ** 20 }
     const running = await peer.start([program], place)
     place.stopAtEnd(running)
-    await pause(place, 2_000)
+    await running.ready()
     const tookMs: number[] = []
     let survivors = 0
     for (let round = 0; round < peer.rounds; round += 1) {

@@ -1,8 +1,9 @@
 // A directory of its own for each run, in which everything started works, so that what is left behind can be found and ended.
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Running } from './peer.js'
+import { everyone, type ProcessFacts } from './proc.js'
 
 export interface Workplace {
   directory: string
@@ -14,8 +15,8 @@ export interface Workplace {
 
 const STOP_MS = 60_000
 
-/** Runs `work` for at most boundMs, then stops what runs and checks that nothing is left.
- *  Throws what work throws, and when something is left. */
+/** Runs `work` for at most boundMs, then stops what runs, whatever came of it.
+ *  What is still there after that is named on stderr and killed.  Throws what work throws. */
 export async function withWorkplace<T>(boundMs: number, work: (place: Workplace) => Promise<T>): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'guard-bench-'))
   const over = AbortSignal.timeout(boundMs)
@@ -23,11 +24,18 @@ export async function withWorkplace<T>(boundMs: number, work: (place: Workplace)
   try {
     return await orOver(work({ directory, over, stopAtEnd: running => started.push(running) }), over)
   } finally {
+    await cleanUp(directory, started)
+  }
+}
+
+async function cleanUp(directory: string, started: Running[]): Promise<void> {
+  try {
     for (const running of started) await orOver(running.stop(), AbortSignal.timeout(STOP_MS))
+  } finally {
     const left = livingIn(directory)
     for (const { pid } of left) process.kill(pid, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
-    if (left.length > 0) process.stderr.write(`left behind and killed: ${left.length} processes, such as ${left[0]?.pid}\n`)
+    if (left.length > 0) process.stderr.write(`left behind and killed: ${left.map(({ command }) => command).join(', ')}\n`)
   }
 }
 
@@ -56,14 +64,12 @@ async function orOver<T>(work: Promise<T>, over: AbortSignal): Promise<T> {
 }
 
 /** Processes whose working directory is below this one. */
-function livingIn(directory: string): { pid: number }[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && workingDirectory(name).startsWith(directory))
-    .map(name => ({ pid: Number(name) }))
+function livingIn(directory: string): ProcessFacts[] {
+  return everyone().filter(({ pid }) => workingDirectory(pid).startsWith(directory))
 }
 
 /** '' for a process that has gone in the meantime, or whose directory nobody may see. */
-function workingDirectory(pid: string): string {
+function workingDirectory(pid: number): string {
   try {
     return readlinkSync(`/proc/${pid}/cwd`)
   } catch {
