@@ -6,7 +6,7 @@
  *                        │ a step failed                                                                  ▲
  *                        └──────────────▶ FAILED ──────────── child reaped, reply says stage and errno ───┘
  *
- * IDLE: no child at all.  STARTING, FAILED: one child, not yet or never the program.  RUNNING: `pid` is ours and unreaped, so it and
+ * IDLE: no child.  STARTING, FAILED: one child, not yet or never the program.  RUNNING: `pid` is ours and unreaped, so it and
  * its process group cannot be anyone else's.  ENDING: `pid` is reaped, every descendant is being killed.
  * Protocol: netstring frames in, JSON lines out; src/supervisor/shim.ts is the other end.  Exit codes: 100 called wrongly, 111 the system refused. */
 #define _GNU_SOURCE
@@ -62,9 +62,9 @@ static struct shim {
     struct rusage usage;
     struct log log[2];
     bool redirect;
-    uint64_t told[2];
+    uint64_t told[2];           /* what the daemon knows of log[i].lost */
     int64_t tell_at[2];
-    bool telling[2];
+    bool telling[2];            /* a log_ok is owed */
     int64_t round_at, idle_at, idle_ms;
     char exit_json[EXIT_JSON_MAX];
     size_t in_length, out_length;
@@ -102,10 +102,13 @@ static void watch(enum tag tag, int fd, uint32_t events)
         abort(); /* the kernel is out of memory for a handful of entries; the program ends with us, as with every death of ours */
 }
 
+/* Taken out by hand: as long as a child between fork and exec holds a copy, close leaves it in the set, and its end wakes us endlessly. */
 static void unwatch(enum tag tag)
 {
-    if (c.fd[tag] >= 0)
-        close(c.fd[tag]);
+    if (c.fd[tag] < 0)
+        return;
+    (void)epoll_ctl(c.epoll, EPOLL_CTL_DEL, c.fd[tag], NULL); /* cannot fail: it is in there */
+    close(c.fd[tag]);
     c.fd[tag] = -1;
 }
 
@@ -474,9 +477,9 @@ static void do_bye(const struct request *r)
 {
     c.bye = (struct asker){r->id, c.daemon};
     if (c.phase == IDLE)
-        leave(0);
+        leave(0); /* ENDING: everyone is being killed already, and the pid is no longer ours */
     if (c.phase == ENDING)
-        return; /* everyone is being killed already, and the pid is no longer ours */
+        return;
     (void)kill(-c.pid, SIGKILL); /* ESRCH: no group of its own yet */
     (void)kill(c.pid, SIGKILL);
 }
@@ -519,9 +522,9 @@ static void refuse_peer(const char *why)
 /* Acts on every whole frame in the buffer and keeps the rest. */
 static void serve_frames(int64_t now)
 {
+    int found;
     unsigned daemon = c.daemon;
     size_t at = 0, head = 0, payload = 0;
-    int found;
     while ((found = find_frame(c.in + at, c.in_length - at, &head, &payload)) > 0) {
         struct request r;
         int error = read_request(&r, &c.words, c.in + at + head, payload);
@@ -554,12 +557,10 @@ static void hear_daemon(int64_t now)
     ssize_t n = recv(c.fd[TAG_DAEMON], c.in + c.in_length, FRAME_HEAD + FRAME_MAX + 1 - c.in_length, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n == 0 && c.in_length > 0)
-        refuse_peer("torn frame");
-    else if (n <= 0)
-        hang_up();
-    if (n <= 0)
+    if (n <= 0) {
+        n == 0 && c.in_length > 0 ? refuse_peer("torn frame") : hang_up();
         return;
+    }
     c.in_length += (size_t)n;
     serve_frames(now);
 }
@@ -601,11 +602,7 @@ static void leave(int code)
     exit(code);
 }
 
-static void earlier(int64_t *at, int64_t candidate)
-{
-    if (*at < 0 || candidate < *at)
-        *at = candidate;
-}
+static int64_t earlier(int64_t at, int64_t other) { return at < 0 || other < at ? other : at; }
 
 /* Does what is due.  Returns the ms until the next thing is, or -1: an idle shim never wakes up. */
 static int keep_time(int64_t now)
@@ -614,12 +611,12 @@ static int keep_time(int64_t now)
     if (c.phase == ENDING && now >= c.round_at)
         reap(now); /* a signal for a child that could not be killed yet never comes; look again */
     if (c.phase == ENDING)
-        earlier(&at, c.round_at);
+        at = earlier(at, c.round_at);
     for (int i = 0; i < 2; i++) {
         if (c.log[i].lost != c.told[i])
             tell_log(i, now);
         if (c.log[i].lost != c.told[i])
-            earlier(&at, c.tell_at[i]);
+            at = earlier(at, c.tell_at[i]);
     }
     if (c.phase != IDLE || c.fd[TAG_DAEMON] >= 0) {
         c.idle_at = -1;
@@ -628,7 +625,7 @@ static int keep_time(int64_t now)
             c.idle_at = now + c.idle_ms;
         if (now >= c.idle_at)
             leave(0);
-        earlier(&at, c.idle_at);
+        at = earlier(at, c.idle_at);
     }
     return at < 0 ? -1 : at <= now ? 0 : (int)(at - now);
 }

@@ -1,7 +1,7 @@
 // guard-shim: a start that hangs in the kernel (here: on a group file that is a fifo) holds up nobody and can be ended.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { launchShims } from '../../src/supervisor/shim.js'
@@ -57,6 +57,20 @@ for (const build of builds) {
       await until(() => !lives(pid), 'the end of the child')
       await launchShims([r.dir])
       assert.equal((await anotherDaemon(t, r.dir)).shim.hello.pid, 0)
+    })
+
+    // A closed descriptor that the hanging child still held stayed in the epoll set, and its hang-up woke the shim without pause: 66 % CPU.
+    test('a daemon that goes meanwhile does not make the shim spin', async t => {
+      const { r, letGo } = await hanging(t, build)
+      const ticks = () => {
+        const fields = (readFileSync(`/proc/${r.shim.hello.shim}/stat`, 'utf8').split(') ')[1] as string).split(' ')
+        return Number(fields[11]) + Number(fields[12])
+      }
+      r.shim.close()
+      const before = ticks()
+      await new Promise(resolve => setTimeout(resolve, 500))
+      assert.ok(ticks() - before <= 5, `${ticks() - before} of 50 ticks`)
+      letGo()
     })
 
     test('a daemon that connects meanwhile gets its hello when it is known what runs', async t => {
