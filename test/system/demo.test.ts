@@ -62,13 +62,7 @@ test('the demo serves curl, grpcio, grpc-js and a WebSocket, prints what to try,
   await t.test('an unknown prefix is 404', async () => assert.equal((await curl('/no-such-prefix/x')).status, '404'))
   await t.test('HTTP service: /predict and /info', async () => {
     assert.equal((await curl('/predictor/info')).status, '200')
-    const { status, body } = await curl(
-      '/predictor/predict',
-      '-H',
-      'content-type: application/json',
-      '-d',
-      '{"features":[5.1,3.5,1.4,0.2]}',
-    )
+    const { status, body } = await curl('/predictor/predict', '-d', '{"parameters_b": 7, "batch": 4, "context_k": 4, "gpu_gb": 24}')
     assert.equal(status, '200', body)
   })
   await t.test('grpc-js: unary and the three streaming kinds', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -60,15 +60,19 @@ test('a full disk and a removed log directory cost lines, which are counted and 
   )
   const small = join(rig.dir, 'small')
   mkdirSync(small)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small])
-  t.after(() => execFileSync('umount', ['-l', small]))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small], { stdio: 'pipe' })
+  } catch (error) {
+    assert.notEqual(process.env.CI, 'true', `CI must be able to mount a small disk: ${(error as Error).message}`)
+    t.skip('needs the right to mount a tmpfs (root)')
+    return
+  }
   await rig.ctl('start', 'talk')
-  const full = await rig.when('talk', status => status.logLost.bytes > 0, 20_000)
+  const full = await rig.when('talk', status => status.logLost.bytes > 0, 20_000).finally(() => execFileSync('umount', ['-l', small]))
   assert.equal(full.state, 'RUNNING')
   assert.match(full.logLost.error, /No space left on device/)
   assert.match((await rig.ctl('status')).stdout, /lost/)
   const { pid } = full
-  execFileSync('umount', ['-l', small])
   renameSync(small, `${small}-gone`)
   const more = await rig.when('talk', status => /No such file/.test(status.logLost.error), 20_000)
   assert.equal(more.pid, pid)
@@ -79,20 +83,22 @@ test('a full disk and a removed log directory cost lines, which are counted and 
     20_000,
   )
   assert.equal((await rig.one('talk')).pid, pid)
-  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', small])
 })
 
 test('logs -f follows several programs through rotations without a gap or a repeat', async t => {
   const rig = await system(
     t,
-    `${noProxy}programs:\n  count:\n    command: sh -c 'i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; sleep 1000'\n    autostart: false\n    startsecs: 0\n    numprocs: 2\n    stdout_logfile: '@dir/\${num}.log'\n    stdout_logfile_maxbytes: 4KB\n    stdout_logfile_backups: 30\n`,
+    `${noProxy}programs:\n  count:\n    command: sh -c 'echo here; while [ ! -e @dir/go ]; do sleep 0.1; done; i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; sleep 1000'\n    startsecs: 0\n    numprocs: 2\n    stdout_logfile: '@dir/\${num}.log'\n    stdout_logfile_maxbytes: 4KB\n    stdout_logfile_backups: 30\n`,
   )
   const follower = spawn(process.execPath, [cli, '-c', join(rig.dir, 'guard.yaml'), 'logs', '-f'], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => follower.kill('SIGKILL'))
   let heard = ''
   follower.stdout.on('data', chunk => (heard += chunk))
-  await new Promise(resolve => setTimeout(resolve, 500))
-  await rig.ctl('start', 'all')
+  await until(
+    () => (heard.match(/here$/gm) ?? []).length === 2,
+    () => `the follower is there: ${heard}`,
+  )
+  writeFileSync(join(rig.dir, 'go'), '')
   await until(
     () => (heard.match(/line 2999$/gm) ?? []).length === 2,
     () => `heard ${heard.length} bytes: …${heard.slice(-300)}`,
@@ -101,7 +107,7 @@ test('logs -f follows several programs through rotations without a gap or a repe
   for (const id of ['count_00', 'count_01']) {
     const numbers = heard
       .split('\n')
-      .filter(text => text.includes(id))
+      .filter(text => text.includes(id) && text.includes('line'))
       .map(text => Number(/line (\d+)/.exec(text)?.[1]))
     assert.deepEqual(numbers, [...Array(3000).keys()])
   }
