@@ -48,7 +48,7 @@ async function torture(t: TestContext, build: Build, rounds: number): Promise<vo
 for (const build of builds) {
   describe(`guard-shim (${build.name})`, () => {
     test('a stop takes TERM-ignoring, setsid, double-forked and stopped children and holders of stdout with it', t =>
-      torture(t, build, build.name === 'asan' ? 20 : 100))
+      torture(t, build, build.name === 'asan' ? 20 : 200))
 
     test('a program that ends by itself leaves nobody behind either', async t => {
       const r = await rig(t, build)
