@@ -18,7 +18,7 @@ import { withWorkplace } from './supervise/workplace.js'
 const PEERS: Peer[] = [guard, supervisord, pm2]
 const MEASUREMENTS: Record<string, Measurement> = { restart, startup, idle, memory, flood, torture }
 
-/** Options: --json FILE, --only restart,idle, --peers guard,pm2.  Returns the exit code: 1 when a measurement failed or something was left behind. */
+/** Options: --json FILE, --only restart,idle, --peers guard,pm2.  Returns the exit code: 1 when a measurement failed. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: 'string' }, only: { type: 'string' }, peers: { type: 'string' } } })
   const measurements = chosen(values.only, MEASUREMENTS)

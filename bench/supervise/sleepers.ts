@@ -19,7 +19,7 @@ export function sleepers(count: number): BenchProgram[] {
 /** Resolves when so many of them live. */
 export function sleeping(count: number, place: Workplace): Promise<ProcessFacts[]> {
   return until(place, POLL_MS, () => {
-    const found = everyone().filter(({ command }) => command === `sleep ${SECONDS}`)
+    const found = everyone().filter(({ command }) => command.endsWith(`sleep ${SECONDS}`))
     return found.length >= count ? found : null
   })
 }
