@@ -24,6 +24,17 @@ export function stopNames(guard: Guard, names: readonly string[], wait: 'yes' | 
   return actOn(guard, names, { picks: isUp, run: ids => guard.stopMany(ids, wait) })
 }
 
+/** Stops, then starts what the names stand for; requests to their routes wait meanwhile.
+ *  As in supervisord `all` and a group start everything they have, so only what was up answers for the stop. */
+export async function restartNames(guard: Guard, names: readonly string[]): Promise<{ stopped: NameResult[]; started: NameResult[] }> {
+  const instances = guard.status()
+  const stops = targetsOf(instances, names, { picks: isUp })
+  const starts = targetsOf(instances, names, { picks: () => true })
+  const ids = idsOf(starts)
+  const { stopped, started } = ids.length === 0 ? { stopped: [], started: [] } : await guard.restartMany(ids, 'yes')
+  return { stopped: resultsOf(stops, stopped), started: resultsOf(starts, started) }
+}
+
 /** Sends a signal to what the names stand for.  signal: as typed (`HUP`, `SIGHUP`, `hup`, `1`). */
 export function signalNames(guard: Guard, names: readonly string[], signal: string): Promise<NameResult[]> {
   const found = signalNamed(signal)
@@ -46,17 +57,18 @@ interface Action {
   run(ids: string[]): Promise<Outcome[]>
 }
 
+type Targets = ({ ids: string[] } | NameResult)[]
+
 async function actOn(guard: Guard, names: readonly string[], action: Action): Promise<NameResult[]> {
-  if (names.length === 0) throw new AppError('USAGE', 'a name is missing')
   const targets = targetsOf(guard.status(), names, action)
-  const ids = [...new Set(targets.flatMap(target => ('ids' in target ? target.ids : [])))]
-  const outcomes = new Map((ids.length === 0 ? [] : await action.run(ids)).map(outcome => [outcome.id, outcome.error]))
-  return targets.flatMap(target => ('ids' in target ? target.ids.map(id => resultOf(id, outcomes.get(id) ?? null)) : [target]))
+  const ids = idsOf(targets)
+  return resultsOf(targets, ids.length === 0 ? [] : await action.run(ids))
 }
 
-function targetsOf(instances: InstanceStatus[], names: readonly string[], action: Action): ({ ids: string[] } | NameResult)[] {
-  if (names.includes('all')) return [{ ids: instances.filter(action.picks).map(instance => instance.id) }]
-  const picked = new Set(instances.filter(action.picks).map(instance => instance.id))
+function targetsOf(instances: InstanceStatus[], names: readonly string[], { picks }: Pick<Action, 'picks'>): Targets {
+  if (names.length === 0) throw new AppError('USAGE', 'a name is missing')
+  if (names.includes('all')) return [{ ids: instances.filter(picks).map(instance => instance.id) }]
+  const picked = new Set(instances.filter(picks).map(instance => instance.id))
   return [...new Set(names)].map(argument => {
     const target = resolveName(argument, instances)
     if (target.kind === 'process') return { ids: [target.id] }
@@ -64,6 +76,15 @@ function targetsOf(instances: InstanceStatus[], names: readonly string[], action
     const hint = target.hint || ERRORS.BAD_NAME.hint
     return { name: target.name, kind: target.what, code: 'BAD_NAME', message: `no such ${target.what}`, hint }
   })
+}
+
+function idsOf(targets: Targets): string[] {
+  return [...new Set(targets.flatMap(target => ('ids' in target ? target.ids : [])))]
+}
+
+function resultsOf(targets: Targets, outcomes: Outcome[]): NameResult[] {
+  const errors = new Map(outcomes.map(outcome => [outcome.id, outcome.error]))
+  return targets.flatMap(target => ('ids' in target ? target.ids.map(id => resultOf(id, errors.get(id) ?? null)) : [target]))
 }
 
 async function each(ids: string[], act: (id: string) => Promise<void>): Promise<Outcome[]> {

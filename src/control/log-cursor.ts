@@ -1,6 +1,6 @@
 // A place in a log that moves on through rotations and truncations, without a gap and without a repeat.
 import { constants, type FileHandle, open, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { AppError } from '../core/error.js'
 
 /** bytes: the log's next bytes as they are.  gap: what a person must know instead of being shown a whole that is not one. */
@@ -17,12 +17,14 @@ const OVERLAP_BYTES = 32
 const CHAIN_TRIES = 20
 // A missing number is the middle of a rotation at the first looks, a backup somebody removed at the last ones.
 const TRIES_FOR_NEIGHBOUR = 15
+// So many missing numbers in a row are no hole that a rotation leaves for a moment.
+const MISSES_AT_THE_END = 3
 const NONE = Buffer.alloc(0)
 
 interface Link {
-  path: string
   /** 0 is the log itself, 1 the newest backup. */
-  index: number
+  number: number
+  /** Device and inode.  A file we hold keeps its own from being used again. */
   id: string
 }
 
@@ -34,6 +36,8 @@ export class LogCursor {
   private readonly fromEnd: { bytes: number; align: 'byte' | 'line' }
   private handle: FileHandle | null = null
   private id = ''
+  /** What the held file was called when it was opened; it can only have grown since. */
+  private number = 0
   private position = 0
   private overlap: Buffer = NONE
   private first = true
@@ -44,10 +48,17 @@ export class LogCursor {
     this.fromEnd = fromEnd
   }
 
+  /** False where another read may bring more at once.  True: whatever comes now is told by the directory's next event. */
+  atEnd = false
+
   async read(): Promise<Piece | null> {
+    this.atEnd = false
     if (!this.handle && !(await this.begin())) return null
     const piece = await this.readOn()
-    if (piece) return piece
+    if (piece) {
+      this.atEnd = piece.kind === 'bytes' && piece.bytes.length < READ_BYTES && (await idOf(this.path)) === this.id
+      return piece
+    }
     const head = await idOf(this.path)
     // No file by that name: the middle of a rotation, or the log was removed. Either way the next one has not come.
     if (head === null || head === this.id) return null
@@ -67,9 +78,8 @@ export class LogCursor {
     this.first = false
     if (!handle) return false
     try {
-      const { dev, ino, size } = await handle.stat({ bigint: true })
-      this.id = `${dev}:${ino}`
-      this.position = isFirst ? await placeFromEnd(handle, Number(size), this.fromEnd) : 0
+      this.id = await idOfHandle(handle)
+      this.position = isFirst ? await placeFromEnd(handle, (await handle.stat()).size, this.fromEnd) : 0
       this.overlap = await bytesBefore(handle, this.position)
     } catch (error) {
       await handle.close()
@@ -95,33 +105,73 @@ export class LogCursor {
     return { kind: 'bytes', bytes: buffer.subarray(held, bytesRead) }
   }
 
-  // Names move while we look, so a successor counts only if the directory says the same before and after it was opened.
-  // A file we hold keeps its inode number from being used again, which makes that comparison sound.
+  // Names move while we look, but only upwards. So if the held file bears the same number before and after the one below it was
+  // opened, it bore it in between too, and the opened one is its successor: nothing else can come between the two.
   private async goOn(): Promise<Piece | null> {
     for (let attempt = 0; attempt < CHAIN_TRIES; attempt++) {
-      const before = await chainOf(this.path)
-      const ours = before.findIndex(link => link.id === this.id)
-      const next = ours < 0 ? before.at(-1) : before[ours - 1]
-      if (!next) return null
-      const isNeighbour = ours >= 0 && next.index === before[ours]!.index - 1
-      if (ours >= 0 && !isNeighbour && attempt < TRIES_FOR_NEIGHBOUR) continue
-      const handle = await openLog(next.path)
-      if (!handle) continue
-      const { dev, ino } = await handle.stat({ bigint: true })
-      const after = await chainOf(this.path)
-      if (`${dev}:${ino}` !== next.id || !sameChain(before, after)) {
-        await handle.close()
+      const number = await this.ownNumber()
+      if (number === 0) return null
+      if (number === null) return this.skipToOldest()
+      const below = await this.openBelow(number, attempt < TRIES_FOR_NEIGHBOUR ? number - 1 : 0)
+      if (!below) continue
+      if ((await idOf(numbered(this.path, number))) !== this.id) {
+        await below.handle.close()
         continue
       }
-      await this.handle!.close()
-      this.handle = handle
-      this.id = next.id
-      this.position = 0
-      this.overlap = NONE
-      return isNeighbour ? this.readOn() : { kind: 'gap', text: ROTATED_AWAY }
+      await this.switchTo(below)
+      return below.number === number - 1 ? this.readOn() : { kind: 'gap', text: ROTATED_AWAY }
     }
     return null
   }
+
+  /** The number the held file bears now; null where it has none any more. */
+  private async ownNumber(): Promise<number | null> {
+    for (let number = this.number, misses = 0; misses < MISSES_AT_THE_END; number++) {
+      const id = await idOf(numbered(this.path, number))
+      if (id === this.id) return number
+      misses = id === null ? misses + 1 : 0
+    }
+    const chain = await chainOf(this.path)
+    return chain.find(link => link.id === this.id)?.number ?? null
+  }
+
+  private async openBelow(number: number, lowest: number): Promise<Opened | null> {
+    for (let below = number - 1; below >= lowest; below--) {
+      const handle = await openLog(numbered(this.path, below))
+      if (handle) return { handle, number: below }
+    }
+    return null
+  }
+
+  // The held file is gone: what was written between it and the oldest that is left, if anything, nobody can say.
+  private async skipToOldest(): Promise<Piece | null> {
+    for (let attempt = 0; attempt < CHAIN_TRIES; attempt++) {
+      const oldest = (await chainOf(this.path)).at(-1)
+      if (!oldest) return null
+      const handle = await openLog(numbered(this.path, oldest.number))
+      if (!handle) continue
+      if ((await chainOf(this.path)).at(-1)?.id === oldest.id && (await idOfHandle(handle)) === oldest.id) {
+        await this.switchTo({ handle, number: oldest.number })
+        return { kind: 'gap', text: ROTATED_AWAY }
+      }
+      await handle.close()
+    }
+    return null
+  }
+
+  private async switchTo({ handle, number }: Opened): Promise<void> {
+    await this.handle!.close()
+    this.handle = handle
+    this.id = await idOfHandle(handle)
+    this.number = number
+    this.position = 0
+    this.overlap = NONE
+  }
+}
+
+interface Opened {
+  handle: FileHandle
+  number: number
 }
 
 /** A log opened for reading, null where there is none.  Throws NO_FILE where it is a device or a pipe, and the system's errors.
@@ -155,30 +205,29 @@ async function bytesBefore(handle: FileHandle, position: number): Promise<Buffer
 async function chainOf(path: string): Promise<Link[]> {
   const name = basename(path)
   const entries = await readdir(dirname(path)).catch(absentAs([]))
-  const indexes = entries.map(entry => indexIn(name, entry)).filter(index => index >= 0)
-  const links = await Promise.all(indexes.sort((a, b) => a - b).map(index => linkAt(path, index)))
-  return links.filter(link => link !== null)
+  const numbers = entries.map(entry => numberIn(name, entry)).filter(number => number >= 0)
+  const links = numbers.sort((a, b) => a - b).map(async number => ({ number, id: await idOf(numbered(path, number)) }))
+  return (await Promise.all(links)).filter((link): link is Link => link.id !== null)
 }
 
-async function linkAt(path: string, index: number): Promise<Link | null> {
-  const numbered = index === 0 ? path : join(dirname(path), `${basename(path)}.${index}`)
-  const id = await idOf(numbered)
-  return id === null ? null : { path: numbered, index, id }
+function numbered(path: string, number: number): string {
+  return number === 0 ? path : `${path}.${number}`
 }
 
-function indexIn(name: string, entry: string): number {
+function numberIn(name: string, entry: string): number {
   if (entry === name) return 0
   const number = entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : ''
   return /^[1-9]\d{0,5}$/.test(number) ? Number(number) : -1
 }
 
-function sameChain(a: Link[], b: Link[]): boolean {
-  return a.length === b.length && a.every((link, place) => link.index === b[place]!.index && link.id === b[place]!.id)
-}
-
 async function idOf(path: string): Promise<string | null> {
   const found = await stat(path, { bigint: true }).catch(absentAs(null))
   return found === null ? null : `${found.dev}:${found.ino}`
+}
+
+async function idOfHandle(handle: FileHandle): Promise<string> {
+  const { dev, ino } = await handle.stat({ bigint: true })
+  return `${dev}:${ino}`
 }
 
 function absentAs<T>(value: T): (error: unknown) => T {

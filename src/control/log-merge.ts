@@ -19,6 +19,8 @@ export type MergedLine = { id: string; stream: 'stdout' | 'stderr' } & ({ line: 
 export const UNENDED_MS = 1000
 /** How often the sources are asked for again. */
 export const LOOK_MS = 1000
+// A log that is written to without end makes room for the others after a megabyte.
+const READS_PER_TURN = 16
 // File times come from the kernel's coarse clock, which may be a tick behind ours.
 const CLOCK_STEP_MS = 10
 
@@ -43,7 +45,8 @@ interface Feed {
 
 /** The last lines of each log, then every line written to any of them, until `signal` aborts.
  *  sources: asked again every LOOK_MS, so that instances which are added later are followed too.
- *  One file is read at a time, in the order their changes were reported, one bounded read each: that is what keeps the order. */
+ *  One file is read at a time, in the order their changes were reported, each to its end: that is what keeps the order.
+ *  Lines that several programs wrote before we could look once come log by log: the kernel says who wrote first, not how much. */
 export async function* followMerged(sources: () => LogSource[], options: FollowOptions): AsyncGenerator<MergedLine> {
   const follow = new MergedFollow(options)
   try {
@@ -72,7 +75,11 @@ class MergedFollow {
   private readonly bell: Bell
   private readonly watch: LogWatch
   private readonly beganAtMs = Date.now()
+  private hasBegun = false
   private lookedAtMs = performance.now()
+  /** The log that is being read, and how often in a row it was. */
+  private turn: string | null = null
+  private reads = 0
 
   constructor(options: FollowOptions) {
     this.bell = new Bell(options.signal)
@@ -93,29 +100,43 @@ class MergedFollow {
       if (this.feeds.has(source.path)) continue
       const { bornMs, isLog } = await factsOf(source.path)
       if (!isLog) continue
-      const isNew = bornMs >= this.beganAtMs - CLOCK_STEP_MS
+      const isNew = bornMs >= this.beganAtMs - (this.hasBegun ? CLOCK_STEP_MS : 0)
       const cursor = new LogCursor(source.path, { bytes: isNew ? Number.MAX_SAFE_INTEGER : bytes, align: 'line' })
       this.feeds.set(source.path, { source, cursor, lines: new LineSplitter(), readAtMs: 0 })
       this.watch.add(source.path)
       this.dirty.add(source.path)
     }
+    this.hasBegun = true
   }
 
   /** What one read of the log that changed first brings; waits where none has changed. */
   async next(): Promise<MergedLine[]> {
     this.bell.reset()
-    const [path] = this.dirty
-    if (path === undefined) {
+    const path = this.turn ?? this.takeDirty()
+    if (path === null) {
       await this.bell.rung(LOOK_MS)
       return []
     }
-    this.dirty.delete(path)
     const feed = this.feeds.get(path)!
     const piece = await feed.cursor.read()
+    this.reads += 1
+    // A log keeps its turn until it is read to its end, and is not looked at again before its next event: in both cases it would
+    // come before logs that were written to earlier.
+    const hasMore = piece !== null && !feed.cursor.atEnd
+    this.turn = hasMore && this.reads < READS_PER_TURN ? path : null
+    if (hasMore && this.turn === null) this.dirty.add(path)
     if (!piece) return []
-    this.dirty.add(path)
     feed.readAtMs = performance.now()
     return linesOf(feed, piece)
+  }
+
+  private takeDirty(): string | null {
+    this.reads = 0
+    for (const path of this.dirty) {
+      this.dirty.delete(path)
+      return path
+    }
+    return null
   }
 
   unendedLines(): MergedLine[] {

@@ -43,7 +43,7 @@ export async function* followLog(path: string, options: { bytes: number; signal:
       bell.reset()
       const piece = await cursor.read()
       if (piece) yield piece
-      else await bell.rung()
+      if (!piece || cursor.atEnd) await bell.rung()
     }
   } finally {
     watch.close()

@@ -2,7 +2,7 @@
 import { AppError, ERRORS } from '../core/error.js'
 import type { InstanceStatus } from '../core/status.js'
 import type { Guard } from '../guard.js'
-import { clearNames, type NameResult, signalNames, startNames, stopNames } from './actions.js'
+import { clearNames, type NameResult, restartNames, signalNames, startNames, stopNames } from './actions.js'
 import type { RemoteCommand } from './command-table.js'
 import { resolveName } from './names.js'
 import type { Params } from './params.js'
@@ -28,11 +28,8 @@ export const REPLIES: Replies = {
   },
   start: async (guard, { names, wait }) => ({ results: await startNames(guard, names, wait) }),
   stop: async (guard, { names, wait }) => ({ results: await stopNames(guard, names, wait) }),
-  // Here and not in the client: a client that leaves between the two must not leave the program stopped.
-  restart: async (guard, { names }) => {
-    const stopped = await stopNames(guard, names, 'yes')
-    return { stopped, started: await startNames(guard, names, 'yes') }
-  },
+  // One request and not two: a client that leaves between them must not leave the program stopped.
+  restart: (guard, { names }) => restartNames(guard, names),
   signal: async (guard, { names, signal }) => ({ results: await signalNames(guard, names, signal) }),
   clear: async (guard, { names }) => ({ results: await clearNames(guard, names) }),
   pid: (guard, { names }) => ({ daemon: process.pid, ...pick(guard.status(), names) }),

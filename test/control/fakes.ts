@@ -35,7 +35,7 @@ export class FakeGuard implements Guard {
   program(id: string, more: Partial<InstanceStatus> = {}, script: Script = 'runs'): this {
     const [group, name = group] = id.split(':') as [string, string?]
     this.scripts.set(id, script)
-    this.instances.push({ ...BLANK, id, name, group, program: group, ...more })
+    this.instances.push({ ...BLANK, id, name, group, program: group, logs: { stdout: null, stderr: null }, ...more })
     return this
   }
 
@@ -61,6 +61,9 @@ export class FakeGuard implements Guard {
   async stopMany(ids: string[]): Promise<Outcome[]> {
     this.calls.push(`stop ${ids.join(' ')}`)
     return ids.map(id => ({ id, error: this.stopOne(this.find(id)) }))
+  }
+  async restartMany(ids: string[]): Promise<{ stopped: Outcome[]; started: Outcome[] }> {
+    return { stopped: await this.stopMany(ids), started: await this.startMany(ids) }
   }
   async start(id: string): Promise<void> {
     const [outcome] = await this.startMany([id])

@@ -63,7 +63,7 @@ async function runDirOf(file: string, env: Surroundings['env']): Promise<string 
   const text = readText(file)
   if (!text.includes('run_dir') || /\.(conf|ini)$/.test(file)) return null
   const { parse } = await import('yaml')
-  const runDir = sectionOf(() => parse(text, { logLevel: 'silent' }), file)?.guard?.run_dir
+  const runDir = sectionOf(() => parse(text, { logLevel: 'error' }), file)?.guard?.run_dir
   if (typeof runDir !== 'string') return null
   const expanded = expand(runDir, { names: { here: dirname(file) }, env })
   const [error] = expanded.errors
