@@ -135,14 +135,6 @@ export class Daemon implements Guard {
     return this.#supervisor.restart(ids, wait)
   }
 
-  async start(id: string, wait: 'yes' | 'no'): Promise<void> {
-    throwFirst(await this.startMany([id], wait))
-  }
-
-  async stop(id: string, wait: 'yes' | 'no'): Promise<void> {
-    throwFirst(await this.stopMany([id], wait))
-  }
-
   signal(id: string, signal: SignalName): Promise<void> {
     return this.#supervisor.get(id).signal(signal)
   }
@@ -298,9 +290,4 @@ export class Daemon implements Guard {
   #tellConfig(change: 'added' | 'changed' | 'removed', names: string[]): void {
     for (const name of names) this.#emit({ kind: 'config', atMs: this.#options.clock.wallMs(), change, name })
   }
-}
-
-function throwFirst(outcomes: Outcome[]): void {
-  const error = outcomes[0]?.error
-  if (error != null) throw error
 }

@@ -23,10 +23,6 @@ export interface Guard {
   stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
   /** Stops and starts again; requests to their routes wait meanwhile.  Outcomes and errors as those of stopMany and startMany. */
   restartMany(ids: string[], wait: 'yes' | 'no'): Promise<{ stopped: Outcome[]; started: Outcome[] }>
-  /** startMany of one; its outcome's error is thrown. */
-  start(id: string, wait: 'yes' | 'no'): Promise<void>
-  /** stopMany of one; its outcome's error is thrown. */
-  stop(id: string, wait: 'yes' | 'no'): Promise<void>
   /** Sends a signal to the program (not its tree).  NOT_RUNNING, BAD_NAME. */
   signal(id: string, signal: SignalName): Promise<void>
   /** Reads the config files again and says how they differ from what runs; changes nothing.  CONFIG_INVALID. */

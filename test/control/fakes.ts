@@ -65,14 +65,6 @@ export class FakeGuard implements Guard {
   async restartMany(ids: string[]): Promise<{ stopped: Outcome[]; started: Outcome[] }> {
     return { stopped: await this.stopMany(ids), started: await this.startMany(ids) }
   }
-  async start(id: string): Promise<void> {
-    const [outcome] = await this.startMany([id])
-    if (outcome?.error) throw outcome.error
-  }
-  async stop(id: string): Promise<void> {
-    const [outcome] = await this.stopMany([id])
-    if (outcome?.error) throw outcome.error
-  }
   async signal(id: string, signal: SignalName): Promise<void> {
     if (this.find(id).pid === 0) throw new AppError('NOT_RUNNING', `${id} does not run`)
     this.signals.push(`${id} ${signal}`)
