@@ -1,6 +1,6 @@
 // The access log on disk: lines gathered in memory and written in batches, so that a request never waits for the disk.
 import { statSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join, parse } from 'node:path'
 import { createStream, type Options, type RotatingFileStream } from 'rotating-file-stream'
 import { type AccessEntry, accessLine } from '../core/access-line.js'
 import type { ProxySpec } from '../core/spec.js'
@@ -15,20 +15,25 @@ const RETRY_MS = 1000
 
 export type AccessLogSpec = NonNullable<ProxySpec['accessLog']>
 
-/** `owner` rotates; `follower` only appends, and follows the owner's rotations: one file has one that renames it. */
-export type LogRole = 'owner' | 'follower'
+/** `owner` rotates; `follower` only appends: a draining worker leaves the renaming to its successor. */
+type LogRole = 'owner' | 'follower'
 
 export interface AccessLogOptions {
   spec: AccessLogSpec
-  role: LogRole
+  /** 0-based number of the worker.  Every worker has a file of its own, because rotation counts only the bytes of one writer. */
+  slot: number
   warn(message: string): void
 }
 
 export class AccessLog {
   private readonly spec: AccessLogSpec
+  private readonly path: string
   private readonly warn: (message: string) => void
-  private role: LogRole
+  private role: LogRole = 'owner'
+  private rotating = false
   private stream: RotatingFileStream | null = null
+  private readonly ending = new Set<RotatingFileStream>()
+  private whenClosed: (() => void) | null = null
   private batch: string[] = []
   private batchBytes = 0
   private timer: NodeJS.Timeout | null = null
@@ -39,7 +44,7 @@ export class AccessLog {
 
   constructor(options: AccessLogOptions) {
     this.spec = options.spec
-    this.role = options.role
+    this.path = slotPath(options.spec.path, options.slot)
     this.warn = options.warn
     this.open()
   }
@@ -55,7 +60,7 @@ export class AccessLog {
   /** The file was renamed by somebody else: go on in a new one. */
   reopen(): void {
     this.flush()
-    this.stream?.end()
+    this.finish()
     this.open()
   }
 
@@ -66,12 +71,33 @@ export class AccessLog {
     this.reopen()
   }
 
-  /** Writes what is left; calls back when it is on its way to the disk. */
+  /** Writes what is left; calls back when it is in the files. */
   close(done: () => void): void {
     this.flush()
-    if (this.stream === null) done()
-    else this.stream.end(done)
+    this.finish()
+    this.whenClosed = done
+    this.tellClosed()
+  }
+
+  /** Ends the stream, after a rotation that runs: one that is ended in the middle of it loses what it has queued. */
+  private finish(): void {
+    const { stream } = this
     this.stream = null
+    if (stream === null) return
+    this.ending.add(stream)
+    // 'close' follows the end and every failure alike.
+    stream.once('close', () => {
+      this.ending.delete(stream)
+      this.tellClosed()
+    })
+    if (this.rotating) stream.once('rotated', () => stream.end())
+    else stream.end()
+  }
+
+  private tellClosed(): void {
+    if (this.ending.size > 0 || this.whenClosed === null) return
+    this.whenClosed()
+    this.whenClosed = null
   }
 
   private flush(): void {
@@ -97,29 +123,32 @@ export class AccessLog {
       if (now >= this.retryAtMs) this.open()
       return
     }
-    if (now < this.lookAtMs) return
+    if (now < this.lookAtMs || this.rotating || this.inode === 0) return
     this.lookAtMs = now + LOOK_MS
-    const inode = inodeOf(this.spec.path)
-    if (this.inode === 0) this.inode = inode
-    if (inode === this.inode) return
-    // Our own rotation has also made a new file; then the stream writes into it already.
-    if (this.role === 'owner' && inode !== 0) this.inode = inode
-    else {
-      this.stream.end()
-      this.open()
-    }
+    if (inodeOf(this.path) === this.inode) return
+    this.finish()
+    this.open()
   }
 
   private open(): void {
-    const { path, maxBytes, backups } = this.spec
+    const { maxBytes, backups } = this.spec
+    const { path } = this
     const options: Options = { path: dirname(path), mode: 0o640 }
     if (this.role === 'owner' && maxBytes > 0) Object.assign(options, { size: `${maxBytes}B`, rotate: Math.max(1, backups) })
     const name = basename(path)
     const stream = createStream(index => (typeof index === 'number' && index > 0 ? `${name}.${index}` : name), options)
     this.stream = stream
     this.inode = 0
+    this.rotating = false
+    stream.on('rotation', () => {
+      if (this.stream === stream) this.rotating = true
+    })
+    stream.on('rotated', () => {
+      if (this.stream === stream) this.rotating = false
+    })
     stream.on('error', error => this.lost(stream, error))
     stream.on('open', () => {
+      if (this.stream === stream) this.inode = inodeOf(path)
       if (this.dropped > 0) this.warn(`access log ${path}: writing again, ${this.dropped} lines were dropped`)
       this.dropped = 0
     })
@@ -129,9 +158,16 @@ export class AccessLog {
     if (this.stream !== stream) return
     this.stream = null
     this.retryAtMs = Date.now() + RETRY_MS
-    if (this.dropped === 0) this.warn(`access log ${this.spec.path}: ${error.message}; lines are dropped until it can be written again`)
+    if (this.dropped === 0) this.warn(`access log ${this.path}: ${error.message}; lines are dropped until it can be written again`)
     this.dropped++
   }
+}
+
+/** `access.log` for the first worker, `access.w1.log` for the second. */
+function slotPath(path: string, slot: number): string {
+  if (slot === 0) return path
+  const { dir, name, ext } = parse(path)
+  return join(dir, `${name}.w${slot}${ext}`)
 }
 
 function inodeOf(path: string): number {

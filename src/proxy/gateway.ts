@@ -16,7 +16,7 @@ import { Upstreams } from './upstreams.js'
 export interface GatewayOptions {
   settings: ProxySpec
   version: string
-  /** 0-based number of the worker; number 0 rotates the access log. */
+  /** 0-based number of the worker; each has an access log of its own. */
   slot: number
   log(level: 'info' | 'warn' | 'error', message: string): void
   /** Accepting, with this table; called again for every newer one. */
@@ -40,7 +40,7 @@ export class Gateway {
     this.options = options
     this.settings = settings
     const warn = (message: string) => options.log('warn', message)
-    this.accessLog = settings.accessLog && new AccessLog({ spec: settings.accessLog, role: slot === 0 ? 'owner' : 'follower', warn })
+    this.accessLog = settings.accessLog && new AccessLog({ spec: settings.accessLog, slot, warn })
     const traffic: Traffic = {
       routes: this.routes,
       hold: this.hold,

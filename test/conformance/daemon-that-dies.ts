@@ -1,0 +1,30 @@
+// A daemon in small for the suite: starts the proxy, tells its worker's pid, and waits to be killed.
+// Arguments: RUN_DIR, ProxySpec as JSON, port of the service behind /w/.
+import { startProxy } from '../../src/proxy/workers.js'
+import { endpoint } from './start-proxy.js'
+
+const [runDir, spec, port] = process.argv.slice(2)
+const proxy = await startProxy({
+  spec: JSON.parse(spec!),
+  runDir: runDir!,
+  version: 'dying',
+  table: {
+    version: 1,
+    routes: [
+      {
+        prefix: '/w/',
+        upstream: 'w',
+        protocol: 'http1',
+        strip: true,
+        holdMs: 0,
+        timeoutMs: 5000,
+        connectTimeoutMs: 1000,
+        expected: true,
+        endpoints: [endpoint(Number(port))],
+      },
+    ],
+  },
+  emit: () => {},
+  portHolder: () => null,
+})
+process.send!(proxy.status().workers[0]!.pid)
