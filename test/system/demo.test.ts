@@ -122,3 +122,9 @@ test('a taken port says who holds it and how to choose another', async t => {
   assert.equal(code, 1)
   assert.match(stdout + stderr, new RegExp(`${port} is taken by .*node.*${process.pid}.*GUARD_PROXY_LISTEN=`))
 })
+
+test('npx finds guardctl and autodl-guard in the checkout', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.match((await run('npx', ['guardctl', '--version'], { cwd: root })).stdout, new RegExp(version))
+  assert.match((await run('npx', ['autodl-guard', '-v'], { cwd: root })).stdout, new RegExp(version))
+})
