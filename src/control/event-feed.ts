@@ -1,7 +1,7 @@
 // The daemon's events for those who ask: the last ones kept, and a bounded queue for everyone who follows.
 import type { GuardEvent } from '../core/events.js'
 import type { Guard } from '../guard.js'
-import { Bell } from './log-reader.js'
+import { Bell } from './bell.js'
 
 /** How many past events `events` shows. */
 export const KEPT_EVENTS = 100

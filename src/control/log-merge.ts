@@ -1,9 +1,10 @@
 // The logs of several instances as one stream of lines, in the order they were written.
 import { stat } from 'node:fs/promises'
 import { AppError } from '../core/error.js'
+import { Bell } from './bell.js'
 import { LogCursor, type Piece } from './log-cursor.js'
 import { LineSplitter } from './log-lines.js'
-import { Bell, tailLog } from './log-reader.js'
+import { tailLog } from './log-reader.js'
 import { LogWatch } from './log-watch.js'
 
 export interface LogSource {
@@ -100,7 +101,7 @@ class MergedFollow {
       if (this.feeds.has(source.path)) continue
       const { bornMs, isLog } = await factsOf(source.path)
       if (!isLog) continue
-      const isNew = bornMs >= this.beganAtMs - (this.hasBegun ? CLOCK_STEP_MS : 0)
+      const isNew = this.hasBegun && bornMs >= this.beganAtMs - CLOCK_STEP_MS
       const cursor = new LogCursor(source.path, { bytes: isNew ? Number.MAX_SAFE_INTEGER : bytes, align: 'line' })
       this.feeds.set(source.path, { source, cursor, lines: new LineSplitter(), readAtMs: 0 })
       this.watch.add(source.path)

@@ -1,6 +1,7 @@
 // The end of one log, and what is written to it from then on.
 import type { FileHandle } from 'node:fs/promises'
 import { AppError } from '../core/error.js'
+import { Bell } from './bell.js'
 import { LogCursor, openLog, type Piece, placeFromEnd, READ_BYTES } from './log-cursor.js'
 import { LogWatch } from './log-watch.js'
 
@@ -49,43 +50,5 @@ export async function* followLog(path: string, options: { bytes: number; signal:
     watch.close()
     bell.close()
     await cursor.close()
-  }
-}
-
-/** Remembers that it was rung, so that what happens between a look and the wait is not slept over. */
-export class Bell {
-  private isRung = false
-  private wake: (() => void) | null = null
-  private readonly onAbort = (): void => this.ring()
-  private readonly signal: AbortSignal
-
-  constructor(signal: AbortSignal) {
-    this.signal = signal
-    signal.addEventListener('abort', this.onAbort)
-  }
-
-  ring(): void {
-    this.isRung = true
-    this.wake?.()
-  }
-
-  reset(): void {
-    this.isRung = this.signal.aborted
-  }
-
-  /** Resolves at once where it was rung since the last reset, else at the next ring or after `limitMs`. */
-  async rung(limitMs?: number): Promise<void> {
-    if (this.isRung) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>(resolve => {
-      this.wake = resolve
-      if (limitMs !== undefined) timer = setTimeout(resolve, limitMs)
-    })
-    this.wake = null
-    clearTimeout(timer)
-  }
-
-  close(): void {
-    this.signal.removeEventListener('abort', this.onAbort)
   }
 }

@@ -13,6 +13,8 @@ import { listenAt } from './socket.js'
 import { eventsReply, logsReply, maintailReply, type StreamReply, tailReply } from './streams.js'
 
 const BODY_LIMIT_BYTES = 65_536
+/** Names stand in the query of a GET: room for the longest list a shell pattern makes. */
+const HEAD_LIMIT_BYTES = 65_536
 const REQUEST_TIMEOUT_MS = 10_000
 const MAX_CONNECTIONS = 256
 /** How long answers that are on their way may take when the socket closes. */
@@ -58,6 +60,7 @@ function buildControl(room: Room): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { maxHeaderSize: HEAD_LIMIT_BYTES },
     forceCloseConnections: 'idle',
     // A route's name is the whole of it: no second spelling.
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false },

@@ -76,12 +76,14 @@ function recordOf(line: MergedLine): Record<string, string> {
 /** The log files of the named instances; no names: of all.  Throws BAD_NAME. */
 function sourcesOf(instances: InstanceStatus[], names: readonly string[]): LogSource[] {
   if (names.length === 0 || names.includes('all')) return instances.flatMap(logsOf)
-  return names.flatMap(name => {
-    const target = resolveName(name, instances)
-    if (target.kind === 'none') throw new AppError('BAD_NAME', `no such ${target.what}: ${target.name}`)
-    const ids = target.kind === 'process' ? [target.id] : target.ids
-    return instances.filter(instance => ids.includes(instance.id)).flatMap(logsOf)
-  })
+  const ids = new Set(
+    names.flatMap(name => {
+      const target = resolveName(name, instances)
+      if (target.kind === 'none') throw new AppError('BAD_NAME', `no such ${target.what}: ${target.name}`)
+      return target.kind === 'process' ? [target.id] : target.ids
+    }),
+  )
+  return instances.filter(instance => ids.has(instance.id)).flatMap(logsOf)
 }
 
 // A followed instance may be removed by an update; the others go on.

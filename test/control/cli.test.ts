@@ -203,6 +203,15 @@ test('--json: every verb answers with JSON that has the exit code’s facts', as
   assert.equal(tail.stdout, '{"name":"web","channel":"stdout","text":"plain"}\n{"name":"web","channel":"stdout","base64":"//4="}\n')
 })
 
+test('a long list of names is as good as a short one', async t => {
+  const guard = new FakeGuard()
+  const names = Array.from({ length: 800 }, (_, number) => `service-with-a-long-name-${number}`)
+  for (const name of names) guard.program(name)
+  const { guardctl } = await served(t, guard)
+  assert.equal((await guardctl('status', ...names)).stdout.split('\n').length, 801)
+  assert.equal((await guardctl('start', ...names)).exit, 0)
+})
+
 test('help, unknown commands and options: one clear line, exit 2', async t => {
   const { guardctl } = await served(t, new FakeGuard())
   const list = await guardctl('help')

@@ -116,7 +116,7 @@ test('logs takes names, and says which one is wrong', async t => {
   const { guardctl, directory } = await served(t, guard)
   const { pool } = giveLogs(guard, directory)
   appendFileSync(pool, 'p\n')
-  assert.equal((await guardctl('logs', 'pool:*')).stdout, 'pool:pool_00 | p\n')
+  assert.equal((await guardctl('logs', 'pool:*', 'pool:pool_00')).stdout, 'pool:pool_00 | p\n', 'named twice, shown once')
   assert.equal((await guardctl('logs', 'web', '--json')).stdout, '{"id":"web","stream":"stdout","text":"old web"}\n')
   const wrong = await guardctl('logs', 'web', 'nope')
   assert.deepEqual([wrong.stdout, wrong.exit], ['ERROR: no such process: nope\n', 1])
@@ -196,4 +196,25 @@ test('a follower that does not read costs no memory: the reader waits for it', a
   const told = await place.guardctl('status', 'web')
   assert.equal(told.exit, 0)
   assert.ok(process.memoryUsage.rss() - before < 30_000_000, 'not the 60 MB of the log')
+})
+
+test('top on a terminal refreshes until q, and gives the terminal back', async t => {
+  const guard = guardWithLogs()
+  const place = await served(t, guard)
+  const command = `"${process.execPath}" "${CLI}" -s "unix://${place.socketPath}" top`
+  // util-linux's script is the terminal: what it is told to type arrives as keys.
+  const child = spawn('script', ['-qfec', command, '/dev/null'], { env: { ...process.env, TERM: 'xterm', LINES: '24', COLUMNS: '80' } })
+  t.after(() => void child.kill('SIGKILL'))
+  let out = ''
+  child.stdout.on('data', data => {
+    out += data
+  })
+  const closed = new Promise(resolve => child.once('close', resolve))
+  await until(() => /web +RUNNING/.test(out), 'the first frame', 20_000)
+  guard.instances[0]!.restarts = 77
+  await until(() => / 77 /.test(out), 'a later frame', 20_000)
+  child.stdin.write('q')
+  assert.equal(await closed, 0)
+  assert.ok(out.startsWith('\u001b[?1049h\u001b[?25l'), 'the other screen')
+  assert.ok(out.endsWith('\u001b[?25h\u001b[?1049l'), 'and back, with the cursor')
 })

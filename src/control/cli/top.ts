@@ -62,7 +62,9 @@ async function live(call: Call, first: Look): Promise<number> {
 
 // Painted over the last frame, line by line, so that nothing flickers; what does not fit the window is left out.
 function frame({ instances, usage }: Look): string {
-  const { columns = 80, rows = 24 } = process.stdout
+  // A terminal that does not know its size says 0 (docker exec -t, script).
+  const columns = process.stdout.columns || 80
+  const rows = process.stdout.rows || 24
   const lines = [topSummary(instances, usage).slice(0, columns), '', ...topTable(instances, usage, columns)]
   const fitting = lines.length < rows ? lines : [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} more`]
   return `\u001b[H${fitting.map(line => `${line}\u001b[K\r\n`).join('')}\u001b[Jq leaves`
