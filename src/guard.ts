@@ -17,12 +17,12 @@ export interface Guard {
   status(): InstanceStatus[]
   /** Starts instances in order, with the dependencies that are down.  wait 'yes': each outcome is known when its instance is RUNNING (alive for
    *  startsecs) or has failed.  Outcomes: ALREADY_STARTED, SPAWN_ERROR, ABNORMAL_TERMINATION.  Throws BAD_NAME, SHUTTING_DOWN. */
-  startMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
+  start(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
   /** Stops instances in the reverse order of their starts.  wait 'yes': each outcome is known when the whole process tree is gone.
    *  Outcomes: NOT_RUNNING.  Throws BAD_NAME. */
-  stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
-  /** Stops and starts again; requests to their routes wait meanwhile.  Outcomes and errors as those of stopMany and startMany. */
-  restartMany(ids: string[], wait: 'yes' | 'no'): Promise<{ stopped: Outcome[]; started: Outcome[] }>
+  stop(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
+  /** Stops and starts again; requests to their routes wait meanwhile.  Outcomes and errors as those of stop and start. */
+  restart(ids: string[], wait: 'yes' | 'no'): Promise<{ stopped: Outcome[]; started: Outcome[] }>
   /** Sends a signal to the program (not its tree).  NOT_RUNNING, BAD_NAME. */
   signal(id: string, signal: SignalName): Promise<void>
   /** Reads the config files again and says how they differ from what runs; changes nothing.  CONFIG_INVALID. */

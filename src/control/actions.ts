@@ -16,12 +16,12 @@ export interface NameResult {
 
 /** Starts what the names stand for.  `all` and groups start only what is down, as supervisord does. */
 export function startNames(guard: Guard, names: readonly string[], wait: 'yes' | 'no'): Promise<NameResult[]> {
-  return actOn(guard, names, { picks: isDown, run: ids => guard.startMany(ids, wait) })
+  return actOn(guard, names, { picks: isDown, run: ids => guard.start(ids, wait) })
 }
 
 /** Stops what the names stand for.  `all` and groups stop only what is up. */
 export function stopNames(guard: Guard, names: readonly string[], wait: 'yes' | 'no'): Promise<NameResult[]> {
-  return actOn(guard, names, { picks: isUp, run: ids => guard.stopMany(ids, wait) })
+  return actOn(guard, names, { picks: isUp, run: ids => guard.stop(ids, wait) })
 }
 
 /** Stops, then starts what the names stand for; requests to their routes wait meanwhile.
@@ -31,7 +31,7 @@ export async function restartNames(guard: Guard, names: readonly string[]): Prom
   const stops = targetsOf(instances, names, { picks: isUp })
   const starts = targetsOf(instances, names, { picks: () => true })
   const ids = idsOf(starts)
-  const { stopped, started } = ids.length === 0 ? { stopped: [], started: [] } : await guard.restartMany(ids, 'yes')
+  const { stopped, started } = ids.length === 0 ? { stopped: [], started: [] } : await guard.restart(ids, 'yes')
   return { stopped: resultsOf(stops, stopped), started: resultsOf(starts, started) }
 }
 

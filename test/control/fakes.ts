@@ -53,17 +53,17 @@ export class FakeGuard implements Guard {
   status(): InstanceStatus[] {
     return this.instances
   }
-  async startMany(ids: string[]): Promise<Outcome[]> {
+  async start(ids: string[]): Promise<Outcome[]> {
     this.refuse()
     this.calls.push(`start ${ids.join(' ')}`)
     return ids.map(id => ({ id, error: this.startOne(this.find(id)) }))
   }
-  async stopMany(ids: string[]): Promise<Outcome[]> {
+  async stop(ids: string[]): Promise<Outcome[]> {
     this.calls.push(`stop ${ids.join(' ')}`)
     return ids.map(id => ({ id, error: this.stopOne(this.find(id)) }))
   }
-  async restartMany(ids: string[]): Promise<{ stopped: Outcome[]; started: Outcome[] }> {
-    return { stopped: await this.stopMany(ids), started: await this.startMany(ids) }
+  async restart(ids: string[]): Promise<{ stopped: Outcome[]; started: Outcome[] }> {
+    return { stopped: await this.stop(ids), started: await this.start(ids) }
   }
   async signal(id: string, signal: SignalName): Promise<void> {
     if (this.find(id).pid === 0) throw new AppError('NOT_RUNNING', `${id} does not run`)

@@ -178,7 +178,7 @@ test('close ends followers at once and lets an answer on its way go out', async 
   const { socketPath, server, directory } = await served(t, guard)
   guard.instances[0]!.logs.stdout = logFile(directory, 'web.log', 'one\n')
   let finish: (() => void) | null = null
-  guard.stopMany = async ids => {
+  guard.stop = async ids => {
     await new Promise<void>(resolve => {
       finish = resolve
     })
