@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest } from 'node:http'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { connect as netConnect, type Socket } from 'node:net'
+import { endLater } from './start-proxy.js'
 
 export interface Request {
   method?: string
@@ -87,7 +88,7 @@ function finish(request: ClientRequest, wanted: Request): void {
 export function h2cClient(port: number): Client {
   const session = connect(`http://127.0.0.1:${port}`)
   session.on('error', () => {})
-  return { name: 'h2c', request: request => h2cRequest(session, request), close: () => session.destroy() }
+  return { name: 'h2c', request: request => h2cRequest(session, request), close: endLater(() => session.destroy()) }
 }
 
 export async function h2cRequest(session: ClientHttp2Session, wanted: Request): Promise<Answer> {

@@ -1,7 +1,6 @@
 // A daemon in small for the suite: starts the proxy, tells its worker's pid, and waits to be killed.
 // Arguments: RUN_DIR, ProxySpec as JSON, port of the service behind /w/.
 import { startProxy } from '../../src/proxy/workers.js'
-import { endpoint } from './start-proxy.js'
 
 const [runDir, spec, port] = process.argv.slice(2)
 const proxy = await startProxy({
@@ -20,7 +19,7 @@ const proxy = await startProxy({
         timeoutMs: 5000,
         connectTimeoutMs: 1000,
         expected: true,
-        endpoints: [endpoint(Number(port))],
+        endpoints: [{ id: 'w_00', address: { host: '127.0.0.1', port: Number(port) }, ready: true }],
       },
     ],
   },

@@ -25,16 +25,20 @@ const slowOrigin = () =>
 function steadyLoad(ask: () => Promise<void>): { stop(): Promise<number> } {
   let stopped = false
   let count = 0
+  let failed: unknown
   const running = (async () => {
     while (!stopped) {
       await ask()
       count++
     }
-  })()
+  })().catch(error => {
+    failed = error
+  })
   return {
     stop: async () => {
       stopped = true
       await running
+      assert.ifError(failed)
       return count
     },
   }
@@ -51,7 +55,8 @@ describe('a new generation of workers', () => {
       { prefix: '/e/', protocol: 'h2c', endpoints: [endpoint(model.port)] },
     ])
     const agent = new Agent({ keepAlive: true })
-    const client = echoClient(proxy.port, '/e/')
+    // node:http2 as a client drops a request that it has not yet written when a GOAWAY comes, and calls it refused.
+    const client = echoClient(proxy.port, '/e/', 'transparent')
     const loads = [
       steadyLoad(async () => assert.equal((await http1Request(proxy.port, { path: '/w/x?ms=5' })).status, 200)),
       steadyLoad(() => keptRequest(proxy, agent)),

@@ -1,5 +1,6 @@
 // A real gRPC service and its client for the suite, on grpc-js with raw bytes for messages: no .proto needed.
 import * as grpc from '@grpc/grpc-js'
+import { endLater } from './start-proxy.js'
 
 const RAW = {
   requestSerialize: (value: Buffer) => value,
@@ -101,7 +102,7 @@ export async function echoServer(name = 'a', port = 0): Promise<EchoServer> {
       error ? reject(error) : resolve(chosen),
     ),
   )
-  return { port: bound, events, metadata: () => last, stop: () => server.forceShutdown() }
+  return { port: bound, events, metadata: () => last, stop: endLater(() => server.forceShutdown()) }
 }
 
 type Unary = (
@@ -123,15 +124,18 @@ export interface EchoClient extends grpc.Client {
   chat(metadata?: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<Buffer, Buffer>
 }
 
-/** A client whose calls go to `prefix`, with its own connection and no retries of its own. */
-export function echoClient(port: number, prefix = '/'): EchoClient {
+/** A client whose calls go to `prefix`, with its own connection.  retries: `none` shows what the proxy says;
+ *  `transparent` is what grpc-js does unless told otherwise: it sends again what was surely not begun. */
+export function echoClient(port: number, prefix = '/', retries: 'none' | 'transparent' = 'none'): EchoClient {
   const Echo = grpc.makeGenericClientConstructor(definition(prefix) as grpc.ServiceDefinition, 'Echo')
   const client = new Echo(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
-    'grpc.enable_retries': 0,
+    'grpc.enable_retries': retries === 'none' ? 0 : 1,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
   })
+  const close = client.close.bind(client)
+  client.close = endLater(close)
   return client as unknown as EchoClient
 }
 

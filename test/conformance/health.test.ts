@@ -8,7 +8,7 @@ import { h2cRequest, http1Request, PROTOCOLS } from './clients.js'
 import { echoServer } from './grpc-echo.js'
 import { frameOrigin, message } from './h2-frames.js'
 import { closedPort, http1Origin, type Origin } from './origins.js'
-import { endpoint, startTestProxy, type TestProxy } from './start-proxy.js'
+import { endLater, endpoint, startTestProxy, type TestProxy } from './start-proxy.js'
 
 async function healthServer(status: ServingStatus): Promise<{ port: number; health: HealthImplementation; stop(): void }> {
   const server = new grpc.Server()
@@ -17,7 +17,7 @@ async function healthServer(status: ServingStatus): Promise<{ port: number; heal
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, chosen) => (error ? reject(error) : resolve(chosen))),
   )
-  return { port, health, stop: () => server.forceShutdown() }
+  return { port, health, stop: endLater(() => server.forceShutdown()) }
 }
 
 describe('health', () => {

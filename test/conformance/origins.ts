@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createRawServer, type Server, type Socket } from 'node:net'
+import { endLater } from './start-proxy.js'
 
 export interface Seen {
   method: string
@@ -69,11 +70,11 @@ async function counted(server: Server, seen: Seen[]): Promise<Origin> {
     seen,
     accepted: () => accepted,
     open: () => sockets.size,
-    close: async () => {
-      server.close()
+    close: endLater(async () => {
+      const closed = new Promise(resolve => server.close(resolve))
       for (const socket of sockets) socket.destroy()
-      if (server.listening) await once(server, 'close')
-    },
+      await closed
+    }),
   }
 }
 

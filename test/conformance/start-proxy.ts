@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import type { RouteTable, TableEndpoint, TableRoute } from '../../src/core/route-table.js'
 import type { ProxySpec } from '../../src/core/spec.js'
 import { type ProxyStatus, startProxy } from '../../src/proxy/workers.js'
@@ -36,6 +37,22 @@ export const SETTINGS: ProxySpec = {
   drainMs: 2000,
 }
 
+/** What a test has started and not ended, because it failed; ended with the file, so that nothing is left behind. */
+const leftovers = new Set<() => unknown>()
+after(async () => {
+  for (const end of leftovers) await end()
+})
+
+/** Ends it with the test file at the latest.  Returns what ends it earlier. */
+export function endLater<T>(end: () => T): () => T {
+  const once = () => {
+    leftovers.delete(once)
+    return end()
+  }
+  leftovers.add(once)
+  return once
+}
+
 /** Starts a proxy with these routes; every field of a route but its prefix has a default. */
 export async function startTestProxy(routes: TestRoute[], change: Partial<ProxySpec> = {}): Promise<TestProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'guard-proxy-'))
@@ -67,10 +84,10 @@ export async function startTestProxy(routes: TestRoute[], change: Partial<ProxyS
     },
     reopenLogs: () => proxy.reopenLogs(),
     status: () => proxy.status(),
-    stop: async () => {
+    stop: endLater(async () => {
       await proxy.stop()
       rmSync(directory, { recursive: true, force: true })
-    },
+    }),
   }
 }
 

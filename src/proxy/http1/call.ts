@@ -6,6 +6,15 @@ import { fieldsFromRaw } from '../fields.js'
 import type { ClientCall, RequestHead } from '../message.js'
 import { addTrailers } from './client.js'
 
+export interface Http1Parts {
+  request: IncomingMessage
+  response: ServerResponse
+  /** What the client sent behind an upgrade request before it was answered. */
+  takeEarly(): Buffer
+  /** True once answers end their connection. */
+  isDraining(): boolean
+}
+
 export class Http1Call implements ClientCall {
   readonly head: RequestHead
   private readonly request: IncomingMessage
@@ -13,10 +22,13 @@ export class Http1Call implements ClientCall {
 
   private readonly takeEarly: () => Buffer
 
-  /** takeEarly: what the client sent behind an upgrade request before it was answered. */
-  constructor(head: RequestHead, request: IncomingMessage, response: ServerResponse, takeEarly: () => Buffer = NOTHING) {
+  private readonly isDraining: () => boolean
+
+  constructor(head: RequestHead, parts: Http1Parts) {
+    const { request, response } = parts
     this.head = head
-    this.takeEarly = takeEarly
+    this.takeEarly = parts.takeEarly
+    this.isDraining = parts.isDraining
     this.request = request
     this.response = response
     // The service's Date goes through; where it sends none there is none.
@@ -50,6 +62,7 @@ export class Http1Call implements ClientCall {
   }
 
   sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {
+    if (this.isDraining()) this.response.shouldKeepAlive = false
     this.response.writeHead(status, fields)
     if (end === 'now') this.response.end()
     else this.response.flushHeaders()
@@ -82,5 +95,3 @@ export class Http1Call implements ClientCall {
     this.response.on('close', listener)
   }
 }
-
-const NOTHING = () => Buffer.alloc(0)

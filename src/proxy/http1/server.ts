@@ -50,9 +50,10 @@ export class Http1Server {
     this.server.emit('connection', socket)
   }
 
-  /** Idle connections close now, the others after their answer. */
+  /** Every answer from now on ends its connection; those that stay idle close after a while.
+   *  Closing them at once would hit requests that are on their way, and connections that were accepted a moment ago. */
   drain(): void {
-    this.server.closeIdleConnections()
+    setInterval(() => this.server.closeIdleConnections(), IDLE_GRACE_MS)
   }
 
   private request(request: IncomingMessage, response: ServerResponse, tunnel?: { takeEarly(): Buffer }): void {
@@ -60,8 +61,8 @@ export class Http1Server {
     const fields = fieldsFromRaw(request.rawHeaders)
     const hosts = hostsOf(request.rawHeaders)
     const head = headOf(request, { fields, authority: hosts[0] ?? '', upgrade })
-    const call = new Http1Call(head, request, response, tunnel?.takeEarly)
-    if (this.options.isDraining()) response.shouldKeepAlive = false
+    const { takeEarly } = tunnel ?? NO_TUNNEL
+    const call = new Http1Call(head, { request, response, takeEarly, isDraining: this.options.isDraining })
     const verdict = judgeHead({ httpVersion: request.httpVersion, method: head.method, hosts, fields })
     if (verdict === null) {
       this.options.serve(call)
@@ -110,6 +111,8 @@ function keepEarly(socket: Duplex, first: Buffer): () => Buffer {
   return () => Buffer.concat(early)
 }
 
+const NO_TUNNEL = { takeEarly: () => Buffer.alloc(0) }
+const IDLE_GRACE_MS = 1000
 const EARLY_BYTES = 64 * 1024
 
 function hostsOf(raw: readonly string[]): string[] {
