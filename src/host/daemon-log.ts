@@ -10,6 +10,8 @@ export interface DaemonLog {
   write(level: Level, message: string): void
   /** Closes and opens the file again, after somebody else has moved it. */
   reopen(): void
+  /** From here on lines go where spec says. */
+  move(spec: LogSpec): void
   close(): Promise<void>
 }
 
@@ -17,9 +19,18 @@ export interface DaemonLog {
 const QUEUE_BYTES = 1024 * 1024
 const FLUSH_MS = 50
 
-/** echo: where each line goes as well (the terminal), or null.  A disk that is full or gone costs lines, never the daemon. */
-export function openDaemonLog(spec: LogSpec, echo: NodeJS.WritableStream | null): DaemonLog {
+/** echo: where each line goes as well (the terminal), or null.  A disk that is full or gone costs lines, and so does a reader of the echo that
+ *  has left; never the daemon. */
+export function openDaemonLog(first: LogSpec, echo: NodeJS.WritableStream | null): DaemonLog {
+  let spec = first
   let stream = open(spec)
+  /** Files that were moved away from and still take their last lines. */
+  let ended: Promise<unknown> = Promise.resolve()
+  let isHeard = echo !== null
+  // A closed pipe, a terminal that is gone.
+  echo?.on('error', () => {
+    isHeard = false
+  })
   let queue: string[] = []
   let queuedBytes = 0
   let dropped = 0
@@ -35,10 +46,15 @@ export function openDaemonLog(spec: LogSpec, echo: NodeJS.WritableStream | null)
     queuedBytes = 0
     dropped = 0
   }
+  const reopen = (): void => {
+    flush()
+    ended = Promise.all([ended, finish(stream)])
+    stream = open(spec)
+  }
   return {
     write(level, message) {
       const text = line(level, message)
-      echo?.write(text)
+      if (isHeard) echo?.write(text)
       queue.push(text)
       queuedBytes += text.length
       while (queuedBytes > QUEUE_BYTES) {
@@ -47,19 +63,24 @@ export function openDaemonLog(spec: LogSpec, echo: NodeJS.WritableStream | null)
       }
       timer ??= setTimeout(flush, FLUSH_MS).unref()
     },
-    reopen() {
-      flush()
-      stream?.end()
-      stream = open(spec)
+    reopen,
+    move(next) {
+      if (JSON.stringify(next) === JSON.stringify(spec)) return
+      spec = next
+      reopen()
     },
     async close() {
       if (timer !== null) clearTimeout(timer)
       flush()
-      const last = stream
-      if (last === null || last.destroyed) return
-      await new Promise<void>(resolve => last.once('error', () => resolve()).end(() => resolve()))
+      await Promise.all([ended, finish(stream)])
     },
   }
+}
+
+/** Resolves when all that was written is in the file, or never will be. */
+async function finish(stream: RotatingFileStream | null): Promise<void> {
+  if (stream === null || stream.destroyed) return
+  await new Promise<void>(resolve => stream.once('error', () => resolve()).end(() => resolve()))
 }
 
 /** null where the file cannot be opened now: the next flush tries again. */
