@@ -12,12 +12,15 @@ export function eventText(event: GuardEvent): { level: 'INFO' | 'WARN' | 'ERROR'
     }
     case 'exit': {
       const { pid, code, signal, userMs, systemMs } = event.exit
-      const how = signal !== null ? `signal ${signal}` : code !== null ? `exit status ${code}` : 'its shim'
       const level = event.expected ? 'INFO' : 'WARN'
+      if (signal === null && code === null) return { level, text: `${event.id} pid ${pid} was lost with its shim` }
+      const how = signal !== null ? `signal ${signal}` : `exit status ${code}`
       return { level, text: `${event.id} pid ${pid} ended by ${how} after ${Math.round(userMs + systemMs)} ms of CPU` }
     }
-    case 'ready':
-      return { level: event.ready ? 'INFO' : 'WARN', text: `${event.id} is ${event.ready ? 'ready' : event.reason || 'not ready'}` }
+    case 'ready': {
+      const reason = event.reason === '' ? '' : `: ${event.reason}`
+      return event.ready ? { level: 'INFO', text: `${event.id} is ready` } : { level: 'WARN', text: `${event.id} is not ready${reason}` }
+    }
     case 'log_lost':
       return { level: 'ERROR', text: `${event.id} lost ${event.bytes} bytes of its ${event.stream}: ${event.error}` }
     case 'rotated':

@@ -7,6 +7,7 @@ export interface Readiness {
 }
 
 export const UNREADY: Readiness = { ready: false, failures: 0 }
+export const READY: Readiness = { ready: true, failures: 0 }
 
 /** Takes one probe result into account.  limit: failures in a row that make a ready instance unready.
  *  One success makes ready: a service that answers is a service, and waiting longer would only hold requests back. */

@@ -28,9 +28,10 @@ export class Prober {
     return this.#reason
   }
 
-  /** Begins anew; does nothing for an instance without a probe. */
-  start(spec: InstanceSpec): void {
+  /** Begins anew; does nothing for an instance without a probe.  readiness: what is believed until the first result. */
+  start(spec: InstanceSpec, readiness = UNREADY): void {
     this.stop()
+    this.#readiness = readiness
     if (spec.probe !== null) void this.#probe(spec, spec.probe, this.#round)
   }
 
@@ -49,7 +50,7 @@ export class Prober {
     const before = this.#readiness.ready
     this.#readiness = observe(this.#readiness, result === 'pass' ? 'pass' : 'fail', probe.failures)
     this.#attempts = this.#readiness.ready ? 0 : this.#attempts + 1
-    this.#reason = result === 'pass' ? '' : `not ready: ${result.fail}`
+    this.#reason = result === 'pass' ? '' : result.fail
     if (before !== this.#readiness.ready) this.#changed()
     if (round !== this.#round) return
     const { clock } = this.#world

@@ -8,6 +8,8 @@ import { encodeFrame, parseLine } from './shim-frames.js'
 
 const HELLO_MAX_MS = 5_000
 const LINE_MAX_BYTES = 16 * 1024
+/** The reason where the other end closed, and nothing here went wrong before. */
+export const HUNG_UP = 'closed by the shim'
 
 /** What a shim tells unasked.  Called in the order things happened, never before connectShim has resolved. */
 export interface ShimHandlers {
@@ -29,6 +31,9 @@ export class Connection {
   readonly #waiting = new Map<number, { resolve: (reply: ShimReply) => void; reject: (error: AppError) => void; timer: NodeJS.Timeout }>()
   #socket: Socket | null = null
   #rest: Buffer = Buffer.alloc(0)
+  /** Between the hello and `begin`: what comes waits in #rest, and an end of the socket here. */
+  #held = false
+  #heldEnd: string | null = null
   #nextId = 1
   #end: 'unexpected' | 'expected' = 'unexpected'
   #onHello: ((hello: ShimHello) => void) | null = null
@@ -52,8 +57,8 @@ export class Connection {
         const socket = connect({ path: `/proc/self/fd/${handle.fd}/shim.sock` })
         this.#socket = socket
         socket.on('data', chunk => this.#take(chunk))
-        socket.on('error', error => this.#lose(error.message.replace(/ \/proc\/self\/fd\/\d+\//, ' ')))
-        socket.on('close', () => this.#lose('closed by the shim'))
+        socket.on('error', error => this.#ended(error.message.replace(/ \/proc\/self\/fd\/\d+\//, ' ')))
+        socket.on('close', () => this.#ended(HUNG_UP))
       })
     } finally {
       clearTimeout(timer)
@@ -66,9 +71,17 @@ export class Connection {
     setImmediate(() => {
       const rest = this.#rest
       this.#rest = Buffer.alloc(0)
+      this.#held = false
       this.#take(rest)
       this.#socket?.resume()
+      if (this.#heldEnd !== null) this.#lose(this.#heldEnd)
     })
+  }
+
+  /** A socket that ends while it is paused says so at once, before its last events have been heard. */
+  #ended(reason: string): void {
+    if (this.#held) this.#heldEnd ??= reason
+    else this.#lose(reason)
   }
 
   /** maxMs: the connection is given up when no reply came by then, since what the shim did is unknown. */
@@ -108,6 +121,7 @@ export class Connection {
       this.#takeLine(line)
       if (wasHello) {
         this.#socket?.pause()
+        this.#held = true
         this.#rest = rest
         return
       }

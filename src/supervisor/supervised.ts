@@ -1,8 +1,10 @@
 // One supervised instance: feeds the machine with what happens, does what it answers, remembers what people ask about.
 import { AppError } from '../core/error.js'
 import { type Effect, type Input, type Instance, newInstance, step } from '../core/instance.js'
+import { READY, UNREADY } from '../core/readiness.js'
 import type { InstanceSpec, SignalName } from '../core/spec.js'
 import { type ExitRecord, type InstanceStatus, LAST_LINES } from '../core/status.js'
+import { LinkKeeper } from './link-keeper.js'
 import { Prober } from './prober.js'
 import type { ShimHandlers, ShimLink, World } from './world.js'
 
@@ -12,7 +14,9 @@ export class Supervised {
   /** Told after every change of state or readiness. */
   readonly #changed: () => void
   #instance: Instance = newInstance()
-  #link: ShimLink | null = null
+  readonly #link: LinkKeeper
+  /** Becomes the specification when the present run is over. */
+  #next: InstanceSpec | null = null
   /** A run request is on its way; an end that overtakes its answer waits here. */
   #running = false
   #overtaken: ExitRecord | null = null
@@ -29,6 +33,8 @@ export class Supervised {
   restarting = false
   /** About to be stopped: it takes no new requests any more. */
   leaving = false
+  /** On its way out for good: nothing starts it any more. */
+  removed = false
   /** Set while the supervisor holds its start back; shown as the reason. */
   waitsFor = ''
 
@@ -36,6 +42,7 @@ export class Supervised {
     this.spec = spec
     this.#world = world
     this.#changed = changed
+    this.#link = new LinkKeeper(world.shims)
     this.#prober = new Prober(world, () => this.#readinessChanged())
   }
 
@@ -77,8 +84,8 @@ export class Supervised {
 
   /** Takes a shim over, with whatever it runs. */
   attach(link: ShimLink): void {
-    this.#link = link
     const { found } = link
+    this.#link.take(link)
     this.#lost = { ...found.lost, error: found.lost.stdout + found.lost.stderr > 0 ? 'while no daemon was there' : '' }
     if (found.pid !== 0) {
       this.#startedAtMs = found.startedAtMs
@@ -91,6 +98,8 @@ export class Supervised {
       this.input({ kind: 'adopted', pid: found.exit.pid, startedMs: found.startedMs })
       this.#exited(found.exit)
     }
+    if (this.#instance.pid !== 0 || found.exit !== null) this.waitsFor = ''
+    link.begin()
   }
 
   handlers(): ShimHandlers {
@@ -104,12 +113,13 @@ export class Supervised {
         this.#emit({ kind: 'log_lost', id: this.spec.id, stream, bytes, error })
       },
       rotated: stream => this.#emit({ kind: 'rotated', id: this.spec.id, stream }),
-      closed: () => this.#shimLost(),
+      closed: () => this.#shimLost('closed'),
+      taken: () => this.#shimLost('taken'),
     }
   }
 
   #exited(exit: ExitRecord): void {
-    this.#link?.took()
+    this.#link.current?.took()
     this.#ended(exit)
   }
 
@@ -122,27 +132,20 @@ export class Supervised {
     this.input({ kind: 'exited', code: exit.code, signal: exit.signal })
   }
 
-  #shimLost(): void {
-    this.#link = null
+  #shimLost(how: 'closed' | 'taken'): void {
+    this.#link.lose(how)
     const { pid } = this.#instance
-    this.#emit({ kind: 'daemon', message: `the shim of ${this.spec.id} was lost${pid === 0 ? '' : ` with pid ${pid}`}` })
+    const what = how === 'taken' ? 'was taken over by another daemon' : 'was lost'
+    this.#emit({ kind: 'daemon', message: `the shim of ${this.spec.id} ${what}${pid === 0 ? '' : ` with pid ${pid}`}` })
     if (pid === 0) return
     const endedAtMs = this.#world.clock.wallMs()
     this.#ended({ pid, code: null, signal: null, coreDumped: false, userMs: 0, systemMs: 0, maxRssKb: 0, endedAtMs })
   }
 
-  async #openLink(): Promise<ShimLink> {
-    const opened = (await this.#world.shims.open([this.spec], () => this.handlers())).get(this.spec.id)
-    if (opened === undefined || opened instanceof Error) {
-      throw new AppError('SHIM_FAILED', `no shim for ${this.spec.id}: ${opened?.message ?? 'none was started'}`, { cause: opened })
-    }
-    this.#link = opened
-    return opened
-  }
-
   // ---- the machine
 
   input(input: Input): void {
+    if (input.kind === 'start' && this.removed) return
     const { clock } = this.#world
     const before = this.#instance
     const [after, effects] = step(before, input, this.spec.policy, clock.nowMs(), this.#world.random())
@@ -150,10 +153,12 @@ export class Supervised {
     this.#cancelDeadline()
     this.#cancelDeadline = after.deadlineMs === null ? () => {} : clock.at(after.deadlineMs, () => this.input({ kind: 'deadline' }))
     if (after.state !== before.state) this.#stateChanged(before, after)
+    else if (after.wanted !== before.wanted) this.#changed()
     for (const effect of effects) this.#perform(effect)
   }
 
   #stateChanged(before: Instance, after: Instance): void {
+    if (after.state !== 'RUNNING' && after.state !== 'STOPPING') this.#takeNext()
     if (after.state === 'BACKOFF' || after.state === 'FATAL') void this.#readLastLines()
     if (after.state !== 'STARTING' && after.state !== 'RUNNING') this.#prober.stop()
     this.#emit({ kind: 'state', id: this.spec.id, from: before.state, to: after.state, pid: after.pid, reason: after.reason })
@@ -167,28 +172,37 @@ export class Supervised {
 
   async #run(): Promise<void> {
     this.#running = true
-    let input: Input
-    try {
-      const link = this.#link ?? (await this.#openLink())
-      const { pid } = await link.run(this.spec)
-      this.#startedAtMs = this.#world.clock.wallMs()
-      input = { kind: 'started', pid }
-    } catch (error) {
-      input = { kind: 'failed', reason: (error as Error).message }
+    const input = await this.#spawn().catch((error: Error): Input => {
       this.lastFailure = 'spawn'
-    }
+      return { kind: 'failed', reason: error.message }
+    })
     this.#running = false
     this.input(input)
-    if (input.kind === 'started' && (this.state === 'STARTING' || this.state === 'RUNNING')) this.#prober.start(this.spec)
+    if (input.kind !== 'failed' && (this.state === 'STARTING' || this.state === 'RUNNING')) this.#prober.start(this.spec)
     const overtaken = this.#overtaken
     this.#overtaken = null
     if (overtaken !== null) this.#exited(overtaken)
     this.#changed()
   }
 
+  async #spawn(): Promise<Input> {
+    const hadOne = this.#link.current !== null
+    const link = await this.#link.need(this.spec, this.handlers())
+    if (!hadOne) {
+      const { pid, startedMs, startedAtMs } = link.found
+      this.#startedAtMs = startedAtMs
+      // The answer to an earlier run never came, and it runs.
+      if (pid !== 0) return { kind: 'adopted', pid, startedMs }
+    }
+    if (this.state !== 'STARTING') throw new AppError('SPAWN_ERROR', 'stopped before it was started')
+    const { pid } = await link.run(this.spec)
+    this.#startedAtMs = this.#world.clock.wallMs()
+    return { kind: 'started', pid }
+  }
+
   #signal(signal: SignalName, scope: 'process' | 'group'): void {
     // It may have just ended, or its shim with it; the end is on its way as an input of its own.
-    this.#link?.signal(signal, scope).catch(() => {})
+    this.#link.current?.signal(signal, scope).catch(() => {})
   }
 
   #readinessChanged(): void {
@@ -200,30 +214,42 @@ export class Supervised {
 
   /** Sends a signal to the program.  Throws AppError NOT_RUNNING. */
   async signal(signal: SignalName): Promise<void> {
-    if (this.#link === null || this.#instance.pid === 0) throw new AppError('NOT_RUNNING', `${this.spec.id} is not running`)
-    await this.#link.signal(signal, 'process')
+    const link = this.#link.current
+    if (link === null || this.#instance.pid === 0) throw new AppError('NOT_RUNNING', `${this.spec.id} is not running`)
+    await link.signal(signal, 'process')
   }
 
   async clearLogs(): Promise<void> {
-    const link = this.#link ?? (await this.#openLink())
+    const link = await this.#link.need(this.spec, this.handlers())
     await link.clearLogs()
   }
 
   /** Takes a specification over that needs no restart. */
   async apply(spec: InstanceSpec): Promise<void> {
     const probeChanged = JSON.stringify(spec.probe) !== JSON.stringify(this.spec.probe)
+    const wasReady = this.ready
     this.spec = spec
-    if (probeChanged && this.#instance.pid !== 0) this.#prober.start(spec)
-    await this.#link?.setLogs(spec.logs)
+    // What was ready stays so until the new probe says otherwise: nothing has happened to the program.
+    if (probeChanged && this.#instance.pid !== 0) this.#prober.start(spec, wasReady ? READY : UNREADY)
+    await this.#link.current?.setLogs(spec.logs).catch(error => this.#complain('log files', error))
+  }
+
+  /** Takes a specification over as soon as nothing runs by the old one. */
+  applyNext(spec: InstanceSpec): void {
+    this.#next = spec
+    if (this.#instance.pid === 0 && !this.#running) this.#takeNext()
+  }
+
+  #takeNext(): void {
+    this.spec = this.#next ?? this.spec
+    this.#next = null
   }
 
   /** Ends the shim; only for an instance that is at rest, or when the daemon gives up on it. */
   async close(): Promise<void> {
     this.#cancelDeadline()
     this.#prober.stop()
-    const link = this.#link
-    this.#link = null
-    await link?.bye()
+    await this.#link.end().catch(error => this.#complain('the end of its shim', error))
   }
 
   status(): InstanceStatus {

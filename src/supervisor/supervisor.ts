@@ -34,10 +34,20 @@ export class Supervisor {
 
   // ---- who exists
 
-  /** Makes instances known, all of them STOPPED until they are opened.  groups: all groups there are now. */
+  /** Makes these instances the known ones, in this order, which is that of their starts; those that are new are STOPPED until they are opened.
+   *  groups: all groups there are now. */
   know(specs: InstanceSpec[], groups: GroupSpec[]): void {
     this.#groups = groups
-    for (const spec of specs) this.#all.set(spec.id, new Supervised(spec, this.#world, () => this.#noticed()))
+    const before = new Map(this.#all)
+    this.#all.clear()
+    for (const spec of specs) this.#all.set(spec.id, before.get(spec.id) ?? this.#newInstance(spec))
+  }
+
+  #newInstance(spec: InstanceSpec): Supervised {
+    const one = new Supervised(spec, this.#world, () => this.#noticed())
+    // Requests for it are held until it is known whether it runs.
+    one.waitsFor = 'waits for its shim'
+    return one
   }
 
   /** Gives known instances their shims and adopts what still runs of them; starts nothing.
@@ -54,11 +64,13 @@ export class Supervisor {
       one.attach(link)
       if (link.found.outdated) outdated.push(one.spec.id)
     }
+    for (const one of added) one.waitsFor = ''
     return outdated
   }
 
   /** Stops instances and forgets them. */
   async remove(ids: string[]): Promise<void> {
+    for (const id of ids) this.get(id).removed = true
     await this.stop(ids)
     await Promise.all(ids.map(id => this.get(id).close()))
     for (const id of ids) this.#all.delete(id)
@@ -186,21 +198,29 @@ export class Supervisor {
       asked.map(one => one.spec),
       this.#groups,
     )
-    return Promise.all(asked.map(one => this.#stopAfter(one, blockers.get(one.spec.id) as string[])))
+    const wasUp = new Set(asked.filter(one => !isDown(one) || one.state === 'BACKOFF' || one.waitsFor !== ''))
+    // What is not up yet must not start while others are being stopped.
+    for (const one of asked) one.waitsFor = ''
+    this.#noticed()
+    // An order is kept among the stops of one request: an instance that somebody starts again meanwhile holds up nobody.
+    const ends = new Map<string, Promise<void>>()
+    const end = (id: string): Promise<void> => {
+      const begun = ends.get(id) ?? this.#stopAfter(this.get(id), (blockers.get(id) as string[]).map(end))
+      ends.set(id, begun)
+      return begun
+    }
+    await Promise.all(ids.map(end))
+    return asked.map(one => {
+      const { id } = one.spec
+      return { id, error: wasUp.has(one) ? null : new AppError('NOT_RUNNING', `${id} is not running`) }
+    })
   }
 
-  async #stopAfter(one: Supervised, blockers: string[]): Promise<Outcome> {
-    const { id } = one.spec
-    const wasUp = ['STARTING', 'RUNNING', 'STOPPING', 'BACKOFF'].includes(one.state) || one.waitsFor !== ''
-    // What is not up yet must not start while others are being stopped.
-    one.waitsFor = ''
-    this.#noticed()
-    const above = blockers.map(blocker => this.#all.get(blocker)).filter(other => other !== undefined)
-    await this.#until(() => above.every(other => isDown(other)))
+  async #stopAfter(one: Supervised, above: Promise<void>[]): Promise<void> {
+    await Promise.all(above)
     await this.#release(one)
     one.input({ kind: 'stop' })
     await this.#until(() => isDown(one) || one.startsAgain)
-    return { id, error: wasUp ? null : new AppError('NOT_RUNNING', `${id} is not running`) }
   }
 
   /** Requests go elsewhere, or wait, before the stop signal is sent: a program that closes its idle connections must not meet a new request. */
@@ -213,13 +233,13 @@ export class Supervisor {
   }
 
   /** Stops instances and starts them again; all the while they count as wanted, so requests wait for them.
-   *  as: specifications to be taken over in between, by id.  Throws AppError BAD_NAME before anything is stopped. */
+   *  as: specifications to be taken over as soon as the old run is over, by id.  Throws AppError BAD_NAME before anything is stopped. */
   async restart(ids: string[], wait: 'yes' | 'no', as = new Map<string, InstanceSpec>()): Promise<Restarted> {
     const asked = ids.map(id => this.get(id))
     for (const one of asked) one.restarting = true
+    for (const [id, spec] of as) this.get(id).applyNext(spec)
     try {
       const stopped = await this.stop(ids)
-      for (const [id, spec] of as) this.get(id).spec = spec
       const started = this.start(ids, wait)
       for (const one of asked) one.restarting = false
       return { stopped, started: await started }

@@ -30,8 +30,9 @@ export interface ShimHost {
   /** One live link per instance: shims that stand already are taken over, the others are started, all by one call.
    *  An instance whose shim cannot be had gets the error instead. */
   open(specs: InstanceSpec[], handlers: (id: string) => ShimHandlers): Promise<Map<string, ShimLink | Error>>
-  /** Ends the shims in the run directory that no instance of `keep` names; returns what they ran, for the log. */
-  retire(keep: Set<string>): Promise<{ id: string; pid: number }[]>
+  /** Stops what runs in the run directory for no instance of `keep`, and ends those shims.  Returns a line for the log on each that ran something,
+   *  or that could not be ended. */
+  retire(keep: Set<string>): Promise<string[]>
 }
 
 export interface ShimHandlers {
@@ -39,11 +40,15 @@ export interface ShimHandlers {
   /** bytes: lost in this stream since the shim began. */
   logLost(stream: 'stdout' | 'stderr', bytes: number, error: string): void
   rotated(stream: 'stdout' | 'stderr'): void
-  /** The shim is gone without having been asked to. */
+  /** The shim is gone without having been asked to, and what it ran with it. */
   closed(): void
+  /** Another daemon has taken the shim over: what it runs is none of ours any more. */
+  taken(): void
 }
 
 export interface ShimLink {
+  /** Lets events come, those that have waited first; to be called once, when `found` has been looked at. */
+  begin(): void
   /** What was found at the moment of connecting. */
   readonly found: {
     pid: number

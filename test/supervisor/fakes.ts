@@ -2,6 +2,7 @@
 import type { GuardEvent } from '../../src/core/events.js'
 import type { InstanceSpec, SignalName } from '../../src/core/spec.js'
 import type { ExitRecord } from '../../src/core/status.js'
+import { Supervisor } from '../../src/supervisor/supervisor.js'
 import type { Clock, ShimHandlers, ShimHost, ShimLink, World } from '../../src/supervisor/world.js'
 import { defaultPolicy } from '../core/fixture-policy.js'
 
@@ -55,15 +56,28 @@ export class FakeKernel implements ShimHost {
   readonly refuses = new Map<string, Error>()
   readonly ignoresTerm = new Set<string>()
   readonly closed: string[] = []
+  /** Links whose events may come, by the order of their begin. */
+  readonly begun: string[] = []
+  /** A run is answered when this resolves. */
+  readonly delays = new Map<string, Promise<void>>()
+  /** Shims that do not answer the request to go. */
+  readonly silent = new Set<string>()
+  /** What each program was last started with. */
+  readonly ranAs = new Map<string, InstanceSpec>()
+  /** Opening takes until this resolves. */
+  opening: Promise<void> = Promise.resolve()
+  opens = 0
   readonly logs = new Map<string, InstanceSpec['logs']>()
   took = 0
   #nextPid = 100
 
   async open(specs: InstanceSpec[], handlers: (id: string) => ShimHandlers): Promise<Map<string, ShimLink | Error>> {
+    this.opens++
+    await this.opening
     return new Map(specs.map(spec => [spec.id, this.#link(spec.id, handlers(spec.id))]))
   }
 
-  async retire(): Promise<{ id: string; pid: number }[]> {
+  async retire(): Promise<string[]> {
     return []
   }
 
@@ -73,13 +87,16 @@ export class FakeKernel implements ShimHost {
     if (found.pid !== 0) this.live.set(id, { pid: found.pid, handlers, signals: [] })
     return {
       found,
-      run: async () => {
+      begin: () => this.begun.push(id),
+      run: async toRun => {
+        await this.delays.get(id)
         const refused = this.refuses.get(id)
         if (refused !== undefined) throw refused
         if (this.live.has(id)) throw new Error('a second live copy')
         const pid = this.#nextPid++
         this.live.set(id, { pid, handlers, signals: [] })
         this.spawned.push(id)
+        this.ranAs.set(id, toRun)
         return { pid }
       },
       signal: async (signal: SignalName, scope) => {
@@ -97,6 +114,7 @@ export class FakeKernel implements ShimHost {
       },
       bye: async () => {
         this.closed.push(id)
+        if (this.silent.has(id)) throw new Error('no reply to bye')
       },
     }
   }
@@ -113,6 +131,11 @@ export class FakeKernel implements ShimHost {
     const program = this.live.get(id)
     this.live.delete(id)
     program?.handlers.closed()
+  }
+
+  /** Another daemon connects to the shim; the program runs on. */
+  takeShim(id: string): void {
+    this.live.get(id)?.handlers.taken()
   }
 }
 
@@ -161,4 +184,15 @@ export function spec(id: string, change: Partial<InstanceSpec> = {}): InstanceSp
     probe: null,
     ...change,
   }
+}
+
+/** A supervisor that knows these instances and has opened them.  prepare: the machine as it is found. */
+export async function supervise(specs: InstanceSpec[], prepare: (world: FakeWorld) => void = () => {}) {
+  const world = fakeWorld()
+  prepare(world)
+  const supervisor = new Supervisor(world, () => {})
+  supervisor.know(specs, [])
+  const outdated = await supervisor.open(specs.map(each => each.id))
+  const state = (id: string): string => supervisor.get(id).state
+  return { world, supervisor, state, outdated, kernel: world.shims, clock: world.clock }
 }
