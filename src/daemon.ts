@@ -51,20 +51,19 @@ export class Daemon implements Guard {
   #resolveEnded: () => void = () => {}
 
   constructor(config: Config, options: DaemonOptions) {
+    const { version, clock, portHolder } = options
     this.#options = options
-    this.version = options.version
-    this.startedAtMs = options.clock.wallMs()
+    this.version = version
+    this.startedAtMs = clock.wallMs()
     this.#active = config
     this.#files = config
     this.#shims = shimHost(config.guard.runDir)
-    const { clock } = options
     const emit = (event: GuardEvent): void => this.#emit(event)
     const released = (): Promise<void> => this.#door.settled(RELEASE_MS)
     const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit, released }
     this.#supervisor = new Supervisor(world, () => this.#sendTable())
     this.#supervisor.know(config.instances, config.groups)
-    const { runDir } = config.guard
-    this.#door = new Door({ runDir, version: this.version, portHolder: options.portHolder, emit: message => this.#tell('proxy', message) })
+    this.#door = new Door({ runDir: config.guard.runDir, version, portHolder, emit: message => this.#tell('proxy', message) })
     this.#opened = new Promise(resolve => {
       this.#resolveOpened = resolve
     })
@@ -76,11 +75,11 @@ export class Daemon implements Guard {
   /** Opens the port, adopts what a predecessor left running, starts what is to be started.  Throws AppError PORT_TAKEN before anything runs. */
   begin(): Promise<void> {
     return this.#inTurn(async () => {
+      // The first workers know the routes, and hold the requests that come before it is known what runs.
+      this.#sendTable()
       await this.#door.apply(this.#active.proxy)
       const { instances } = this.#active
-      for (const { id, pid } of await this.#shims.retire(new Set(instances.map(each => each.id)))) {
-        this.say(`${id} (pid ${pid}) is not in the configuration any more and was ended`)
-      }
+      for (const told of await this.#shims.retire(new Set(instances.map(each => each.id)))) this.say(told)
       await this.#openAndStart(instances)
       this.#resolveOpened()
     })
@@ -97,8 +96,9 @@ export class Daemon implements Guard {
     }
   }
 
-  /** The proxy's access log is opened anew, after somebody else has moved it. */
+  /** Log files are opened anew, after somebody else has moved them; the shims see for themselves, within a second, when theirs were. */
   reopenLogs(): void {
+    this.#options.log.reopen()
     this.#door.reopenLogs()
   }
 
@@ -116,30 +116,32 @@ export class Daemon implements Guard {
     return this.#supervisor.status()
   }
 
-  async startMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
+  async start(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
     await this.#opened
     return this.#supervisor.start(ids, wait)
   }
 
-  async stopMany(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
-    const done = this.#supervisor.stop(ids)
-    if (wait === 'yes') return done
+  async stop(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]> {
+    await this.#opened
+    if (wait === 'yes') return this.#supervisor.stop(ids)
     // Names are checked at once; how the stops end is told by `status` and the events.
     for (const id of ids) this.#supervisor.get(id)
-    done.catch(error => this.say(`stop: ${error.message}`))
+    this.#supervisor.stop(ids).catch((error: Error) => this.say(`stop: ${error.message}`))
     return ids.map(id => ({ id, error: null }))
   }
 
-  async restartMany(ids: string[], wait: 'yes' | 'no'): Promise<Restarted> {
+  async restart(ids: string[], wait: 'yes' | 'no'): Promise<Restarted> {
     await this.#opened
     return this.#supervisor.restart(ids, wait)
   }
 
-  signal(id: string, signal: SignalName): Promise<void> {
+  async signal(id: string, signal: SignalName): Promise<void> {
+    await this.#opened
     return this.#supervisor.get(id).signal(signal)
   }
 
-  clearLogs(id: string): Promise<void> {
+  async clearLogs(id: string): Promise<void> {
+    await this.#opened
     return this.#supervisor.get(id).clearLogs()
   }
 
@@ -204,16 +206,18 @@ export class Daemon implements Guard {
 
   async #apply(plan: Plan): Promise<UpdateReport> {
     const { removed, restarted, added, applied } = plan.instances
+    const { target, groups } = plan
+    // What can be refused comes first: then nothing has changed.
+    await this.#door.apply(target.proxy)
+    this.#options.log.move(target.guard.log)
     const wasUp = new Set(restarted.filter(spec => this.#supervisor.get(spec.id).wanted === 'up').map(spec => spec.id))
-    this.#active = plan.target
-    await this.#supervisor.remove(removed.map(spec => spec.id))
-    this.#supervisor.know(added, plan.target.groups)
+    this.#active = target
+    await this.#supervisor.remove(removed.map(({ id }) => id))
+    this.#supervisor.know(target.instances, target.groups)
     for (const spec of [...applied, ...restarted.filter(each => !wasUp.has(each.id))]) await this.#supervisor.apply(spec)
     await this.#supervisor.restart([...wasUp], 'no', new Map(restarted.map(spec => [spec.id, spec])))
     await this.#openAndStart(added)
-    await this.#door.apply(plan.target.proxy)
     this.#sendTable()
-    const { groups } = plan
     this.#tellConfig('removed', groups.removed)
     this.#tellConfig('changed', groups.changed)
     this.#tellConfig('added', groups.added)
@@ -222,21 +226,24 @@ export class Daemon implements Guard {
 
   async reload(): Promise<void> {
     return this.#inTurn(async () => {
-      const next = this.#options.load()
+      this.#files = this.#options.load()
+      const next = planUpdate(this.#active, this.#files, []).target
+      await this.#door.apply(next.proxy)
+      this.#options.log.move(next.guard.log)
       this.say('reload: stopping everything, then starting with the configuration as it is now')
       await this.#supervisor.remove(this.status().map(status => status.id))
       this.#active = next
-      this.#files = next
       this.#supervisor.know(next.instances, next.groups)
-      await this.#door.apply(next.proxy)
       await this.#openAndStart(next.instances)
     })
   }
 
   /** A failed change leaves the way free for the next one. */
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    if (this.#stopping) throw new AppError('SHUTTING_DOWN', 'the daemon is shutting down')
-    const done = this.#turn.then(change)
+    const done = this.#turn.then(() => {
+      if (this.#stopping) throw new AppError('SHUTTING_DOWN', 'the daemon is shutting down')
+      return change()
+    })
     this.#turn = done.catch(() => {
       // Told to whoever asked.
     })

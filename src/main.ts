@@ -49,7 +49,7 @@ async function main(): Promise<number> {
   const server = await serveControl(daemon, { socketPath: socketPath(config.guard.runDir) })
   log.write('INFO', `autodl-guard ${version} pid ${process.pid} runs ${file}`)
   try {
-    listenToSignals(daemon, log.reopen)
+    listenToSignals(daemon)
     await daemon.begin()
     await daemon.ended
   } finally {
@@ -77,14 +77,11 @@ function readArguments(): { config: string | null; echo: boolean } | number {
   }
 }
 
-function listenToSignals(daemon: Daemon, reopen: () => void): void {
+function listenToSignals(daemon: Daemon): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => daemon.shutdown())
   // A refused configuration is told in the log; what runs goes on.
   process.on('SIGHUP', () => void daemon.reload().catch((error: Error) => daemon.say(error.message)))
-  process.on('SIGUSR2', () => {
-    reopen()
-    daemon.reopenLogs()
-  })
+  process.on('SIGUSR2', () => daemon.reopenLogs())
 }
 
 /** Returns the exit code. */
