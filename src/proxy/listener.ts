@@ -31,10 +31,6 @@ export class Listener {
     this.server.listen(handle as object, listening)
   }
 
-  get connections(): number {
-    return this.sockets.size
-  }
-
   /** Accepts nothing more; calls back when the last connection is gone. */
   stop(empty: () => void): void {
     this.whenEmpty = empty

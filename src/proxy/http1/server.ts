@@ -108,7 +108,13 @@ function keepEarly(socket: Duplex, first: Buffer): () => Buffer {
     bytes += chunk.length
     if (bytes > EARLY_BYTES) socket.pause()
   })
-  return () => Buffer.concat(early)
+  // A half-closed connection is one that nobody waits on, until it is a tunnel: then half-closing is the tunnel's business.
+  const left = () => socket.destroy()
+  socket.on('end', left)
+  return () => {
+    socket.off('end', left)
+    return Buffer.concat(early)
+  }
 }
 
 const NO_TUNNEL = { takeEarly: () => Buffer.alloc(0) }
