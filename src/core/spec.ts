@@ -102,7 +102,8 @@ export type ProbeTarget =
   | { kind: 'http'; path: string }
   | { kind: 'tcp' }
   | { kind: 'grpc'; service: string }
-  | { kind: 'exec'; argv: string[] }
+  /** account: that of the program; null where it is the daemon's. */
+  | { kind: 'exec'; argv: string[]; account: { uid: number; gid: number } | null }
 
 export interface ProbeSpec {
   target: ProbeTarget

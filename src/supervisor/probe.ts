@@ -7,10 +7,10 @@ import type { InstanceSpec, ProbeSpec } from '../core/spec.js'
 export type ProbeResult = 'pass' | { fail: string }
 type Address = { host: string; port: number }
 
-/** Resolves within probe.timeoutMs; never rejects. */
-export function probeOnce(probe: ProbeSpec, spec: InstanceSpec): Promise<ProbeResult> {
+/** Resolves within probe.timeoutMs; never rejects.  givenUp: the result is of no use any more, and a command is ended. */
+export function probeOnce(probe: ProbeSpec, spec: InstanceSpec, givenUp: AbortSignal): Promise<ProbeResult> {
   const { target, timeoutMs } = probe
-  if (target.kind === 'exec') return probeExec(target.argv, timeoutMs, spec)
+  if (target.kind === 'exec') return probeExec(target, spec, { timeoutMs, givenUp })
   // The configuration refuses a network probe on a program without a port.
   const address = spec.address as Address
   switch (target.kind) {
@@ -46,12 +46,14 @@ function probeHttp({ host, port }: Address, path: string, timeoutMs: number): Pr
       response.destroy()
       resolve(status >= 200 && status < 400 ? 'pass' : { fail: `GET ${path} answered ${status}` })
     })
-    asked.once('error', error => {
+    asked.on('error', error => {
       resolve({
         fail:
           error.name === 'AbortError' || error.name === 'TimeoutError' ? `GET ${path}: no answer within ${timeoutMs} ms` : error.message,
       })
     })
+    // An answer that is none (101 to a plain GET) ends in neither a response nor an error.
+    asked.once('close', () => resolve({ fail: `GET ${path}: closed without an answer` }))
     asked.end()
   })
 }
@@ -61,7 +63,9 @@ function probeHttp({ host, port }: Address, path: string, timeoutMs: number): Pr
 async function probeGrpc({ host, port }: Address, service: string, timeoutMs: number): Promise<ProbeResult> {
   const { Client, credentials, status } = await import('@grpc/grpc-js')
   // A channel of its own each time: a shared one would sit in its reconnect backoff while the service is long back.
-  const client = new Client(`${host}:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })
+  const client = new Client(`${host.includes(':') ? `[${host}]` : host}:${port}`, credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+  })
   return new Promise<ProbeResult>(resolve => {
     const deadline = Date.now() + timeoutMs
     client.makeUnaryRequest(
@@ -83,8 +87,10 @@ async function probeGrpc({ host, port }: Address, service: string, timeoutMs: nu
 function encodeCheck(service: string): Buffer {
   const name = Buffer.from(service)
   if (name.length === 0) return name
-  if (name.length > 127) throw new RangeError('a gRPC service name has at most 127 bytes here')
-  return Buffer.concat([Buffer.from([0x0a, name.length]), name])
+  const head = [0x0a]
+  let length = name.length
+  for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80)
+  return Buffer.concat([Buffer.from([...head, length]), name])
 }
 
 /** HealthCheckResponse { ServingStatus status = 1; } with SERVING = 1. */
@@ -92,19 +98,36 @@ function isServing(reply: Buffer | undefined): boolean {
   return reply !== undefined && reply.length >= 2 && reply[0] === 0x08 && reply[1] === 0x01
 }
 
-async function probeExec(argv: string[], timeoutMs: number, spec: InstanceSpec): Promise<ProbeResult> {
-  const [file, ...args] = argv
-  const { environment, directory } = spec.run
-  const result = await execa(file as string, args, {
+/** The command runs as the program's account, in a group of its own, of which nothing is left afterwards. */
+async function probeExec(
+  { argv: [file, ...args], account }: Extract<ProbeSpec['target'], { kind: 'exec' }>,
+  { run: { environment, directory } }: InstanceSpec,
+  { timeoutMs, givenUp }: { timeoutMs: number; givenUp: AbortSignal },
+): Promise<ProbeResult> {
+  const command = execa(file as string, args, {
     cwd: directory,
     env: environment,
     extendEnv: false,
     stdio: 'ignore',
-    timeout: timeoutMs,
-    killSignal: 'SIGKILL',
+    detached: true,
     reject: false,
+    ...(account === null || account.uid === process.geteuid?.() ? {} : account),
   })
+  const end = (): void => endGroup(command.pid)
+  const late = AbortSignal.timeout(timeoutMs)
+  for (const signal of [late, givenUp]) signal.addEventListener('abort', end)
+  const result = await command
+  for (const signal of [late, givenUp]) signal.removeEventListener('abort', end)
+  end()
   if (result.exitCode === 0) return 'pass'
-  if (result.timedOut) return { fail: `${file} did not end within ${timeoutMs} ms` }
+  if (late.aborted) return { fail: `${file} did not end within ${timeoutMs} ms` }
   return { fail: `${file}: ${result.exitCode === undefined ? (result.signal ?? result.code) : `exit status ${result.exitCode}`}` }
+}
+
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL')
+  } catch {
+    // All of it has ended by itself.
+  }
 }

@@ -10,8 +10,8 @@ export class Prober {
   #reason = ''
   #attempts = 0
   #cancel: () => void = () => {}
-  /** A result of an earlier round (before a stop or a new start) is not believed. */
-  #round = 0
+  /** A result of an earlier round (before a stop or a new start) is not believed: that round is given up. */
+  #round = new AbortController()
 
   /** changed: called when `ready` changes while probing. */
   constructor(world: World, changed: () => void) {
@@ -32,11 +32,12 @@ export class Prober {
   start(spec: InstanceSpec, readiness = UNREADY): void {
     this.stop()
     this.#readiness = readiness
-    if (spec.probe !== null) void this.#probe(spec, spec.probe, this.#round)
+    if (spec.probe !== null) void this.#probe(spec, spec.probe, this.#round.signal)
   }
 
   stop(): void {
-    this.#round++
+    this.#round.abort()
+    this.#round = new AbortController()
     this.#cancel()
     this.#cancel = () => {}
     this.#readiness = UNREADY
@@ -44,15 +45,15 @@ export class Prober {
     this.#attempts = 0
   }
 
-  async #probe(spec: InstanceSpec, probe: ProbeSpec, round: number): Promise<void> {
-    const result = await this.#world.probe(probe, spec)
-    if (round !== this.#round) return
+  async #probe(spec: InstanceSpec, probe: ProbeSpec, round: AbortSignal): Promise<void> {
+    const result = await this.#world.probe(probe, spec, round)
+    if (round.aborted) return
     const before = this.#readiness.ready
     this.#readiness = observe(this.#readiness, result === 'pass' ? 'pass' : 'fail', probe.failures)
     this.#attempts = this.#readiness.ready ? 0 : this.#attempts + 1
     this.#reason = result === 'pass' ? '' : result.fail
     if (before !== this.#readiness.ready) this.#changed()
-    if (round !== this.#round) return
+    if (round.aborted) return
     const { clock } = this.#world
     const delayMs = probeDelayMs(this.#readiness, this.#attempts, probe.intervalMs)
     this.#cancel = clock.at(clock.nowMs() + delayMs, () => void this.#probe(spec, probe, round))

@@ -8,8 +8,8 @@ export interface World {
   /** [0, 1) */
   random(): number
   shims: ShimHost
-  /** Resolves with 'pass' or a reason; within probe.timeoutMs. */
-  probe(probe: ProbeSpec, spec: InstanceSpec): Promise<'pass' | { fail: string }>
+  /** Resolves with 'pass' or a reason; within probe.timeoutMs, and soon once nobody waits for it any more (`givenUp`). */
+  probe(probe: ProbeSpec, spec: InstanceSpec, givenUp: AbortSignal): Promise<'pass' | { fail: string }>
   /** The last lines of a log file, newest last; [] where it cannot be read. */
   lastLines(path: string, count: number): Promise<string[]>
   emit(event: GuardEvent): void

@@ -44,7 +44,7 @@ export function resolveInstance(copy: Copy, port: number | null, resolving: Reso
     policy: policyOf(options),
     run: runOf(copy, port, texts, resolving),
     logs: logsOf(copy, texts, resolving.logDir),
-    probe: probeOf(texts),
+    probe: probeOf(texts, resolving.world),
   }
 }
 
@@ -172,13 +172,17 @@ function logsOf(copy: Copy, texts: Texts, logDir: string): InstanceSpec['logs'] 
   return { stdout: log('stdout'), stderr: options.redirect_stderr ? 'stdout' : log('stderr') }
 }
 
-function probeOf(texts: Texts): ProbeSpec | null {
-  const { probe } = texts.program.options
+function probeOf(texts: Texts, world: World): ProbeSpec | null {
+  const { probe, user } = texts.program.options
   if (probe === undefined) return null
   const target = ((): ProbeSpec['target'] => {
     if (probe.http !== undefined) return { kind: 'http', path: filled(probe.http.path, ['probe', 'http', 'path'], texts) }
     if (probe.grpc !== undefined) return { kind: 'grpc', service: filled(probe.grpc.service, ['probe', 'grpc', 'service'], texts) }
-    if (probe.exec !== undefined) return { kind: 'exec', argv: words(probe.exec.command, ['probe', 'exec', 'command'], texts) }
+    if (probe.exec !== undefined) {
+      const account = user === undefined ? null : world.user(user)
+      const argv = words(probe.exec.command, ['probe', 'exec', 'command'], texts)
+      return { kind: 'exec', argv, account: account === null ? null : { uid: account.uid, gid: account.gid } }
+    }
     return { kind: 'tcp' }
   })()
   if (target.kind !== 'exec' && texts.scope.names.port === null) {

@@ -12,7 +12,7 @@ export interface World {
   glob(pattern: string, baseDir: string): string[]
   kind(path: string): 'directory' | 'file' | 'missing'
   /** An account by name or number; null: there is none.  home: null where nobody knows. */
-  user(name: string): { uid: number; name: string; home: string | null } | null
+  user(name: string): { uid: number; gid: number; name: string; home: string | null } | null
   /** Who listens there, in words ("nginx (pid 812)"); null: nobody, or a program this very configuration runs. */
   portHolder(question: { host: string; port: number; runDir: string }): string | null
   /** A port for `port: auto`; the same one for the same id as long as it can be had; null: none left. */

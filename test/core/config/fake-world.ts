@@ -10,7 +10,7 @@ export interface Machine {
   files: Record<string, string | { error: string }>
   directories?: string[]
   env?: Record<string, string>
-  users?: Record<string, { uid: number; name: string; home: string | null }>
+  users?: Record<string, { uid: number; gid: number; name: string; home: string | null }>
   /** Who listens, by port. */
   holders?: Record<number, string>
   /** Ports `auto` may give, in order. */

@@ -25,7 +25,7 @@ interface Outcome {
 
 function outcome(before: string, after: string, only: string[] = []): Required<Outcome> {
   const directories = ['d']
-  const users = { svc: { uid: 33, name: 'svc', home: null } }
+  const users = { svc: { uid: 33, gid: 33, name: 'svc', home: null } }
   const load = (text: string) => configOf({ files: { 'guard.yaml': text }, directories, users })
   const plan = planUpdate(load(before), load(after), only)
   const ids = (specs: { id: string }[]) => specs.map(({ id }) => id)

@@ -117,7 +117,7 @@ programs:
 groups: { app: { programs: [web], priority: 1 } }
 `
   const files = { 'guard.yaml': text }
-  const users = { svc: { uid: 33, name: 'svc', home: '/home/svc' } }
+  const users = { svc: { uid: 33, gid: 33, name: 'svc', home: '/home/svc' } }
   const { instances } = configOf({
     files,
     directories: ['d/web'],
@@ -183,7 +183,7 @@ groups: { app: { programs: [web], priority: 1 } }
     probe: { target: { kind: 'http', path: '/up/10' }, intervalMs: 1000, timeoutMs: 500, failures: 1 },
   }
   assert.deepEqual(instances[1], wanted)
-  assert.deepEqual(instances[2]?.probe?.target, { kind: 'exec', argv: ['ok', '1 2'] })
+  assert.deepEqual(instances[2]?.probe?.target, { kind: 'exec', argv: ['ok', '1 2'], account: null })
   assert.equal(instances[2]?.logs.stdout, null)
   assert.deepEqual(instances[2]?.logs.stderr, { path: '/srv/logs/db.stderr.log', maxBytes: 52_428_800, backups: 10 })
 })
