@@ -23,7 +23,7 @@ export interface DaemonOptions {
   clock: Clock
   portHolder: PortHolder
   /** Reads the configuration files anew.  Throws AppError CONFIG_INVALID with every problem. */
-  load(): Config
+  load(): Promise<Config>
 }
 
 /** A stop waits at most this long for the workers to know of it. */
@@ -103,7 +103,9 @@ export class Daemon implements Guard {
   }
 
   #sendTable(): void {
-    this.#door.update(this.#active.routes, this.#supervisor.status())
+    const { routes } = this.#active
+    const routed = new Set(routes.flatMap(({ to }) => ('program' in to ? [to.program] : [])))
+    this.#door.update(routes, this.#supervisor.statusOf(routed))
   }
 
   // ---- requests: instances
@@ -161,14 +163,14 @@ export class Daemon implements Guard {
 
   reread(): Promise<ConfigChanges> {
     return this.#inTurn(async () => {
-      this.#files = this.#options.load()
+      this.#files = await this.#options.load()
       return planUpdate(this.#active, this.#files, []).groups
     })
   }
 
   update(only: string[]): Promise<UpdateReport> {
     return this.#inTurn(async () => {
-      this.#files = this.#options.load()
+      this.#files = await this.#options.load()
       return this.#apply(planUpdate(this.#active, this.#files, only))
     })
   }
@@ -226,7 +228,7 @@ export class Daemon implements Guard {
 
   async reload(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#files = this.#options.load()
+      this.#files = await this.#options.load()
       const next = planUpdate(this.#active, this.#files, []).target
       await this.#door.apply(next.proxy)
       this.#options.log.move(next.guard.log)

@@ -1,18 +1,12 @@
 #!/usr/bin/env node
 // autodl-guard: runs the daemon in the foreground until it is told to stop.
-import { mkdirSync } from 'node:fs'
+import './host/small-heap.js'
+
 import { parseArgs } from 'node:util'
 import { Failure } from './control/cli/failure.js'
 import { configFile } from './control/cli/locate.js'
-import { serveControl } from './control/server.js'
 import { AppError } from './core/error.js'
-import { socketPath } from './core/paths.js'
-import type { Config } from './core/spec.js'
-import { Daemon } from './daemon.js'
-import { clock } from './host/clock.js'
-import { requireConfig } from './host/config.js'
-import { openDaemonLog } from './host/daemon-log.js'
-import { portHolder } from './host/ports.js'
+import { readConfigApart } from './host/config-apart.js'
 import { readVersion } from './host/version.js'
 
 const USAGE = `usage: autodl-guard [-c FILE] [-n]
@@ -31,31 +25,11 @@ async function main(): Promise<number> {
   const options = readArguments()
   if (typeof options === 'number') return options
   const file = configFile(options.config, process.cwd())
-  const portOf = (id: string): number | null => daemon?.status().find(status => status.id === id)?.address?.port ?? null
-  let daemon: Daemon | null = null
-  const load = (): Config => requireConfig(file, process.env, { portOf })
-  const config = load()
-  mkdirSync(config.guard.runDir, { recursive: true, mode: 0o700 })
-  const log = openDaemonLog(config.guard.log, options.echo ? process.stdout : null)
-  const version = readVersion()
-  daemon = new Daemon(config, {
-    version,
-    log,
-    clock,
-    load,
-    portHolder: port => portHolder({ host: config.proxy.listen?.host ?? '0.0.0.0', port }),
-  })
-  // The socket comes first: it is what keeps a second daemon away from the shims of this one.
-  const server = await serveControl(daemon, { socketPath: socketPath(config.guard.runDir) })
-  log.write('INFO', `autodl-guard ${version} pid ${process.pid} runs ${file}`)
-  try {
-    listenToSignals(daemon)
-    await daemon.begin()
-    await daemon.ended
-  } finally {
-    await server.close()
-    await log.close()
-  }
+  // The file is read by a process of its own while this one loads the daemon: two cores, one wait.
+  const reading = readConfigApart(file, {})
+  const running = import('./run.js')
+  const config = await reading
+  await (await running).runDaemon(config, file, options.echo ? process.stdout : null)
   return 0
 }
 
@@ -75,13 +49,6 @@ function readArguments(): { config: string | null; echo: boolean } | number {
     process.stderr.write(`autodl-guard: ${(error as Error).message}\n${USAGE}`)
     return 2
   }
-}
-
-function listenToSignals(daemon: Daemon): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => daemon.shutdown())
-  // A refused configuration is told in the log; what runs goes on.
-  process.on('SIGHUP', () => void daemon.reload().catch((error: Error) => daemon.say(error.message)))
-  process.on('SIGUSR2', () => daemon.reopenLogs())
 }
 
 /** Returns the exit code. */

@@ -51,6 +51,8 @@ export class WorkerProcess {
     // stderr goes where the daemon's goes: it is used only when there is no daemon to tell.
     this.child = fork(fileURLToPath(new URL('worker.js', import.meta.url)), [options.runDir, String(options.slot)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // Out of the terminal's group: Ctrl-C is the daemon's to answer, also while a worker is still starting.
+      detached: true,
     })
     this.child.on('message', message => this.receive(message as FromWorker))
     this.gone = new Promise(resolve => {

@@ -98,6 +98,7 @@ async function openLink(dir: string, spec: InstanceSpec, handlers: ShimHandlers)
   pid = shim.hello.pid
   const exit = shim.hello.exit ?? (pid === 0 ? await readExitRecord(dir) : null)
   const hashFile = join(dir, 'run.hash')
+  let hashed: InstanceSpec | null = null
   return {
     begin: gate.open,
     found: {
@@ -110,7 +111,8 @@ async function openLink(dir: string, spec: InstanceSpec, handlers: ShimHandlers)
     },
     async run(toRun) {
       // Written before the start: a daemon that dies in between leaves a hash that fits what runs.
-      writeHash(hashFile, runHash(toRun))
+      if (toRun !== hashed) writeHash(hashFile, runHash(toRun))
+      hashed = toRun
       const started = await shim.run(toRun.run, toRun.logs)
       // Its end may have overtaken the answer.
       if (started.pid !== endedPid) pid = started.pid
@@ -152,9 +154,13 @@ function forget(shim: Shim, dir: string): void {
   shim.took().catch(() => rmSync(join(dir, 'exit.json'), { force: true }))
 }
 
-/** What must be equal for a running program to be left alone. */
+/** What must be equal for a running program to be left alone.  The variables it has from the daemon's own environment do not count: the next
+ *  daemon may come from another shell. */
 function runHash({ run }: InstanceSpec): string {
-  return createHash('sha256').update(JSON.stringify(run)).digest('hex')
+  const environment = Object.entries(run.environment).filter(([name, value]) => process.env[name] !== value)
+  return createHash('sha256')
+    .update(JSON.stringify({ ...run, environment }))
+    .digest('hex')
 }
 
 function writeHash(file: string, hash: string): void {

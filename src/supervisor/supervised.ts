@@ -1,6 +1,6 @@
 // One supervised instance: feeds the machine with what happens, does what it answers, remembers what people ask about.
 import { AppError } from '../core/error.js'
-import { type Effect, type Input, type Instance, newInstance, step } from '../core/instance.js'
+import { type Input, type Instance, newInstance, step } from '../core/instance.js'
 import { READY, UNREADY } from '../core/readiness.js'
 import type { InstanceSpec, SignalName } from '../core/spec.js'
 import { type ExitRecord, type InstanceStatus, LAST_LINES } from '../core/status.js'
@@ -152,22 +152,19 @@ export class Supervised {
     this.#instance = after
     this.#cancelDeadline()
     this.#cancelDeadline = after.deadlineMs === null ? () => {} : clock.at(after.deadlineMs, () => this.input({ kind: 'deadline' }))
+    if (after.state !== before.state && after.state !== 'RUNNING' && after.state !== 'STOPPING') this.#takeNext()
+    // A start goes out before anything is told, since people wait for it; a stop after everybody knows, since requests must go elsewhere first.
+    for (const effect of effects) if (effect.kind === 'run') void this.#run()
     if (after.state !== before.state) this.#stateChanged(before, after)
     else if (after.wanted !== before.wanted) this.#changed()
-    for (const effect of effects) this.#perform(effect)
+    for (const effect of effects) if (effect.kind === 'signal') this.#signal(effect.signal, effect.scope)
   }
 
   #stateChanged(before: Instance, after: Instance): void {
-    if (after.state !== 'RUNNING' && after.state !== 'STOPPING') this.#takeNext()
     if (after.state === 'BACKOFF' || after.state === 'FATAL') void this.#readLastLines()
     if (after.state !== 'STARTING' && after.state !== 'RUNNING') this.#prober.stop()
     this.#emit({ kind: 'state', id: this.spec.id, from: before.state, to: after.state, pid: after.pid, reason: after.reason })
     this.#changed()
-  }
-
-  #perform(effect: Effect): void {
-    if (effect.kind === 'run') void this.#run()
-    else this.#signal(effect.signal, effect.scope)
   }
 
   async #run(): Promise<void> {
@@ -187,7 +184,7 @@ export class Supervised {
 
   async #spawn(): Promise<Input> {
     const hadOne = this.#link.current !== null
-    const link = await this.#link.need(this.spec, this.handlers())
+    const link = this.#link.current ?? (await this.#link.need(this.spec, this.handlers()))
     if (!hadOne) {
       const { pid, startedMs, startedAtMs } = link.found
       this.#startedAtMs = startedAtMs

@@ -86,6 +86,11 @@ export class Supervisor {
     return [...this.#all.values()].map(one => one.status())
   }
 
+  /** Of these programs only: what the route table needs, again and again. */
+  statusOf(programs: ReadonlySet<string>): InstanceStatus[] {
+    return [...this.#all.values()].filter(one => programs.has(one.spec.program)).map(one => one.status())
+  }
+
   /** Throws AppError BAD_NAME. */
   get(id: string): Supervised {
     const one = this.#all.get(id)
