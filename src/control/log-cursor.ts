@@ -1,4 +1,5 @@
 // A place in a log that moves on through rotations and truncations, without a gap and without a repeat.
+import { existsSync } from 'node:fs'
 import { constants, type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { AppError } from '../core/error.js'
@@ -40,12 +41,14 @@ export class LogCursor {
   private number = 0
   private position = 0
   private overlap: Buffer = NONE
-  private first = true
+  /** The log was there when following began, so only its end is wanted. */
+  private wasThere: boolean
 
   /** path: absolute.  fromEnd: where to begin in a log that is there already; one that comes later is read whole. */
   constructor(path: string, fromEnd: { bytes: number; align: 'byte' | 'line' }) {
     this.path = path
     this.fromEnd = fromEnd
+    this.wasThere = existsSync(path)
   }
 
   /** False where another read may bring more at once.  True: whatever comes now is told by the directory's next event. */
@@ -74,12 +77,12 @@ export class LogCursor {
 
   private async begin(): Promise<boolean> {
     const handle = await openLog(this.path)
-    const isFirst = this.first
-    this.first = false
+    const { wasThere } = this
+    this.wasThere = false
     if (!handle) return false
     try {
       this.id = await idOfHandle(handle)
-      this.position = isFirst ? await placeFromEnd(handle, (await handle.stat()).size, this.fromEnd) : 0
+      this.position = wasThere ? await placeFromEnd(handle, (await handle.stat()).size, this.fromEnd) : 0
       this.overlap = await bytesBefore(handle, this.position)
     } catch (error) {
       await handle.close()
