@@ -4,6 +4,7 @@ import { type Plan, planUpdate } from './core/config/plan.js'
 import { AppError } from './core/error.js'
 import { eventText } from './core/event-text.js'
 import type { GuardEvent } from './core/events.js'
+import { routedPrograms } from './core/route-table.js'
 import type { Config, InstanceSpec, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'
 import type { Guard, Outcome } from './guard.js'
@@ -104,8 +105,7 @@ export class Daemon implements Guard {
 
   #sendTable(): void {
     const { routes } = this.#active
-    const routed = new Set(routes.flatMap(({ to }) => ('program' in to ? [to.program] : [])))
-    this.#door.update(routes, this.#supervisor.statusOf(routed))
+    this.#door.update(routes, this.#supervisor.statusOf(routedPrograms(routes)))
   }
 
   // ---- requests: instances

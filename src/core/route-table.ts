@@ -51,6 +51,11 @@ export function routeTable(version: number, routes: RouteSpec[], statuses: Insta
   return { version, routes: longestFirst.map(route => tableRoute(route, statuses)) }
 }
 
+/** Programs that some route leads to. */
+export function routedPrograms(routes: RouteSpec[]): Set<string> {
+  return new Set(routes.flatMap(({ to }) => ('program' in to ? [to.program] : [])))
+}
+
 function tableRoute(route: RouteSpec, statuses: InstanceStatus[]): TableRoute {
   const { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs, to } = route
   const common = { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs }
