@@ -220,9 +220,7 @@ export class Daemon implements Guard {
     await this.#supervisor.restart([...wasUp], 'no', new Map(restarted.map(spec => [spec.id, spec])))
     await this.#openAndStart(added)
     this.#sendTable()
-    this.#tellConfig('removed', groups.removed)
-    this.#tellConfig('changed', groups.changed)
-    this.#tellConfig('added', groups.added)
+    for (const change of ['removed', 'changed', 'added'] as const) this.#tellConfig(change, groups[change])
     return updateReport(plan, [...wasUp])
   }
 
