@@ -1,6 +1,7 @@
 // Puts the daemon together from a configuration, and runs it until it has stopped everything.
 import { mkdirSync } from 'node:fs'
 import { serveControl } from './control/server.js'
+import { AppError } from './core/error.js'
 import { socketPath } from './core/paths.js'
 import type { Config } from './core/spec.js'
 import { Daemon } from './daemon.js'
@@ -13,7 +14,7 @@ import { readVersion } from './host/version.js'
 /** file: the configuration's path, for every later reading.  echo: where the log's lines go as well, or null.
  *  Resolves when a shutdown has ended everything.  Throws AppError, then nothing was started. */
 export async function runDaemon(config: Config, file: string, echo: NodeJS.WritableStream | null): Promise<void> {
-  mkdirSync(config.guard.runDir, { recursive: true, mode: 0o700 })
+  makeRunDir(config.guard.runDir)
   const log = openDaemonLog(config.guard.log, echo)
   const version = readVersion()
   const daemon: Daemon = new Daemon(config, {
@@ -33,6 +34,14 @@ export async function runDaemon(config: Config, file: string, echo: NodeJS.Writa
   } finally {
     await server.close()
     await log.close()
+  }
+}
+
+function makeRunDir(runDir: string): void {
+  try {
+    mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new AppError('SOCKET_FAILED', `guard.run_dir cannot be made: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -16,10 +16,10 @@ const ANSWER_MAX_BYTES = 64 * 1024 * 1024
  *  each problem. */
 export async function readConfigApart(file: string, ports: Record<string, number>): Promise<Config> {
   const entry = fileURLToPath(new URL('config-process.js', import.meta.url))
-  const answer = await new Promise<ConfigAnswer>((resolve, reject) => {
+  const text = await new Promise<string>((resolve, reject) => {
     const options = { timeout: LIMIT_MS, killSignal: 'SIGKILL', maxBuffer: ANSWER_MAX_BYTES } as const
     const child = execFile(process.execPath, [entry, file], options, (error, stdout, stderr) => {
-      if (error === null) resolve(JSON.parse(stdout))
+      if (error === null) resolve(stdout)
       else
         reject(
           new AppError('CONFIG_UNREADABLE', `${file} could not be read: ${stderr.trim().split('\n').at(-1) || error.message}`, {
@@ -31,6 +31,7 @@ export async function readConfigApart(file: string, ports: Record<string, number
     child.stdin?.on('error', () => {})
     child.stdin?.end(JSON.stringify(ports))
   })
+  const answer: ConfigAnswer = JSON.parse(text)
   if ('config' in answer) return answer.config
   throw new AppError(answer.code, answer.message)
 }

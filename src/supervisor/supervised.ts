@@ -8,6 +8,9 @@ import { LinkKeeper } from './link-keeper.js'
 import { Prober } from './prober.js'
 import type { ShimHandlers, ShimLink, World } from './world.js'
 
+/** A full disk is told of at most this often for each stream; `status` has the newest count. */
+const TELL_LOSS_MS = 60_000
+
 export class Supervised {
   spec: InstanceSpec
   readonly #world: World
@@ -27,6 +30,7 @@ export class Supervised {
   #exit: ExitRecord | null = null
   #lastLines: string[] = []
   #lost = { stdout: 0, stderr: 0, error: '' }
+  readonly #tellLossMs = { stdout: 0, stderr: 0 }
   /** What the last failure was: it could not be run at all, or it ended. */
   lastFailure: 'spawn' | 'end' = 'end'
   /** On its way through a restart: someone wants it up, and traffic waits for it. */
@@ -110,6 +114,9 @@ export class Supervised {
       },
       logLost: (stream, bytes, error) => {
         this.#lost = { ...this.#lost, [stream]: bytes, error }
+        const nowMs = this.#world.clock.nowMs()
+        if (nowMs < this.#tellLossMs[stream]) return
+        this.#tellLossMs[stream] = nowMs + TELL_LOSS_MS
         this.#emit({ kind: 'log_lost', id: this.spec.id, stream, bytes, error })
       },
       rotated: stream => this.#emit({ kind: 'rotated', id: this.spec.id, stream }),

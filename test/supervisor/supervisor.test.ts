@@ -198,3 +198,21 @@ test('a stop request during a start ends it: 10 rounds, never two live copies', 
   await clock.advance(60_000)
   assert.equal(kernel.live.size, 0)
 })
+
+test('lost log bytes are counted each time and told once a minute for each stream', async () => {
+  const { supervisor, kernel, clock, world } = await supervise([spec('web')])
+  void supervisor.start(['web'], 'no')
+  await clock.advance(2_000)
+  const told = (): unknown[] => world.events.flatMap(event => (event.kind === 'log_lost' ? [[event.stream, event.bytes]] : []))
+  for (let second = 1; second <= 61; second++) {
+    kernel.live.get('web')?.handlers.logLost('stdout', second, 'disk full')
+    if (second === 30) kernel.live.get('web')?.handlers.logLost('stderr', 5, 'disk full')
+    await clock.advance(1_000)
+  }
+  assert.deepEqual(told(), [
+    ['stdout', 1],
+    ['stderr', 5],
+    ['stdout', 61],
+  ])
+  assert.deepEqual(supervisor.get('web').status().logLost, { bytes: 66, error: 'disk full' })
+})

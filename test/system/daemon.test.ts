@@ -1,12 +1,15 @@
 // The daemon itself: what it is told by signals, what it survives, and that a change which is refused or half done leaves a whole system.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { freePort, leftovers, system, until } from './rig.js'
+import { fileURLToPath } from 'node:url'
+import { freePort, leftovers, run, system, until } from './rig.js'
 
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const noProxy = 'proxy: { listen: none }\n'
 const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
 
@@ -98,7 +101,7 @@ test('requests that come while a new daemon takes over are answered by the progr
     while (asking) {
       // Between the workers of the two daemons nobody listens for a moment: a refused connection is not an answer.
       const answer = await fetch(`http://127.0.0.1:${door}/`).then(
-        async reply => `${reply.status} ${reply.status === 200 ? await reply.text() : ''}`,
+        async reply => `${reply.status} ${await reply.text()}`,
         () => 'no connection',
       )
       answers.set(answer, (answers.get(answer) ?? 0) + 1)
@@ -107,8 +110,9 @@ test('requests that come while a new daemon takes over are answered by the progr
   for (let round = 0; round < 3; round++) {
     await rig.crash()
     await rig.start()
+    // A worker whose daemon dies before it has adopted anything can only hold what it has.
+    await rig.when('web', status => status.ready)
   }
-  await rig.when('web', status => status.ready)
   asking = false
   await asked
   assert.deepEqual(
@@ -127,4 +131,17 @@ test('a storm of signals ends in one orderly stop', async t => {
   for (let round = 0; round < 5; round++) rig.daemon().kill('SIGHUP')
   assert.equal(await rig.stop(), 0)
   assert.deepEqual(leftovers(rig.dir), [])
+})
+
+test('a run directory that cannot be made is said in one line with what to do', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'guard-no-run-dir-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'guard.yaml')
+  writeFileSync(file, `guard: { run_dir: guard.yaml/run }\n${noProxy}programs:\n  a: { command: sleep 1000 }\n`)
+  const { code, stderr } = await run(process.execPath, [main, '-c', file])
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /^autodl-guard: guard\.run_dir cannot be made: ENOTDIR[^\n]*\nhint: check that guard\.run_dir is a writable directory[^\n]*\n$/,
+  )
 })
