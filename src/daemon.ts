@@ -4,17 +4,18 @@ import { type Plan, planUpdate } from './core/config/plan.js'
 import { AppError } from './core/error.js'
 import { eventText } from './core/event-text.js'
 import type { GuardEvent } from './core/events.js'
+import type { Outcome, Restarted } from './core/outcome.js'
 import { routedPrograms } from './core/route-table.js'
 import type { Config, InstanceSpec, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'
-import type { Guard, Outcome } from './guard.js'
+import type { Guard } from './guard.js'
 import type { DaemonLog } from './host/daemon-log.js'
 import { Door } from './proxy/door.js'
 import type { PortHolder } from './proxy/socket.js'
 import { lastLines } from './supervisor/last-lines.js'
 import { probeOnce } from './supervisor/probe.js'
 import { shimHost } from './supervisor/shim-host.js'
-import { type Restarted, Supervisor } from './supervisor/supervisor.js'
+import { Supervisor } from './supervisor/supervisor.js'
 import { endUsage, sampleUsage } from './supervisor/usage.js'
 import type { Clock, ShimHost } from './supervisor/world.js'
 
@@ -60,9 +61,8 @@ export class Daemon implements Guard {
     this.#files = config
     this.#shims = shimHost(config.guard.runDir)
     const emit = (event: GuardEvent): void => this.#emit(event)
-    const released = (): Promise<void> => this.#door.settled(RELEASE_MS)
-    const world = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines, emit, released }
-    this.#supervisor = new Supervisor(world, () => this.#sendTable())
+    const machine = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines }
+    this.#supervisor = new Supervisor({ ...machine, emit, released: () => this.#door.settled(RELEASE_MS) }, () => this.#sendTable())
     this.#supervisor.know(config.instances, config.groups)
     this.#door = new Door({ runDir: config.guard.runDir, version, portHolder, emit: message => this.#tell('proxy', message) })
     this.#opened = new Promise(resolve => {

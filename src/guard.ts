@@ -1,10 +1,7 @@
 // The daemon as its control room sees it: every verb of the command table ends in one of these methods.
 import type { Available, ConfigChanges, UpdateReport } from './core/changes.js'
-import type { AppError } from './core/error.js'
-
-export type { Available, ConfigChanges, UpdateReport }
-
 import type { GuardEvent } from './core/events.js'
+import type { Outcome, Restarted } from './core/outcome.js'
 import type { Config, LogSpec, SignalName } from './core/spec.js'
 import type { InstanceStatus, Usage } from './core/status.js'
 
@@ -22,7 +19,7 @@ export interface Guard {
    *  Outcomes: NOT_RUNNING.  Throws BAD_NAME. */
   stop(ids: string[], wait: 'yes' | 'no'): Promise<Outcome[]>
   /** Stops and starts again; requests to their routes wait meanwhile.  Outcomes and errors as those of stop and start. */
-  restart(ids: string[], wait: 'yes' | 'no'): Promise<{ stopped: Outcome[]; started: Outcome[] }>
+  restart(ids: string[], wait: 'yes' | 'no'): Promise<Restarted>
   /** Sends a signal to the program (not its tree).  NOT_RUNNING, BAD_NAME. */
   signal(id: string, signal: SignalName): Promise<void>
   /** Reads the config files again and says how they differ from what runs; changes nothing.  CONFIG_INVALID. */
@@ -45,10 +42,4 @@ export interface Guard {
   reload(): Promise<void>
   /** Begins the stop of everything; the process ends when all is gone. */
   shutdown(): void
-}
-
-/** What became of one instance of a request. */
-export interface Outcome {
-  id: string
-  error: AppError | null
 }

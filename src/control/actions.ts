@@ -1,8 +1,9 @@
 // Verbs that act on named instances: every name gets its own answer, and none keeps the others from theirs.
 import { AppError, ERRORS, type ErrorCode } from '../core/error.js'
+import type { Outcome } from '../core/outcome.js'
 import type { SignalName } from '../core/spec.js'
 import type { InstanceStatus } from '../core/status.js'
-import type { Guard, Outcome } from '../guard.js'
+import type { Guard } from '../guard.js'
 import { resolveName } from './names.js'
 
 /** What became of one name.  code: 'OK' or why not. */

@@ -1,21 +1,11 @@
 // All instances together: who exists, who starts after whom, who stops before whom.
 import { AppError } from '../core/error.js'
 import { startTiers, stopBlockers } from '../core/order.js'
+import type { Outcome, Restarted } from '../core/outcome.js'
 import type { GroupSpec, InstanceSpec } from '../core/spec.js'
 import type { InstanceStatus } from '../core/status.js'
 import { Supervised } from './supervised.js'
 import type { World } from './world.js'
-
-/** What became of one instance of a request. */
-export interface Outcome {
-  id: string
-  error: AppError | null
-}
-
-export interface Restarted {
-  stopped: Outcome[]
-  started: Outcome[]
-}
 
 export class Supervisor {
   readonly #world: World

@@ -9,9 +9,10 @@ import { type ControlServer, serveControl } from '../../src/control/server.js'
 import type { Available, ConfigChanges, UpdateReport } from '../../src/core/changes.js'
 import { AppError, type ErrorCode } from '../../src/core/error.js'
 import type { GuardEvent } from '../../src/core/events.js'
+import type { Outcome, Restarted } from '../../src/core/outcome.js'
 import type { Config, LogSpec, SignalName } from '../../src/core/spec.js'
 import type { InstanceStatus, Usage } from '../../src/core/status.js'
-import type { Guard, Outcome } from '../../src/guard.js'
+import type { Guard } from '../../src/guard.js'
 
 export const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
@@ -62,7 +63,7 @@ export class FakeGuard implements Guard {
     this.calls.push(`stop ${ids.join(' ')}`)
     return ids.map(id => ({ id, error: this.stopOne(this.find(id)) }))
   }
-  async restart(ids: string[]): Promise<{ stopped: Outcome[]; started: Outcome[] }> {
+  async restart(ids: string[]): Promise<Restarted> {
     return { stopped: await this.stop(ids), started: await this.start(ids) }
   }
   async signal(id: string, signal: SignalName): Promise<void> {

@@ -132,4 +132,3 @@ export const fileSchema = options({
 export type GuardOptions = z.output<typeof guardSchema>
 export type ProxyOptions = z.output<typeof proxySchema>
 export type RouteOptions = z.output<typeof routeSchema>
-export type GroupOptions = z.output<typeof groupSchema>
