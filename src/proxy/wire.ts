@@ -1,0 +1,240 @@
+// A byte connection under a codec: reads into one shared buffer, gathers output, and writes it once per turn of the event loop.
+//
+// Costs per turn and connection: one read callback, one socket.write.  Reading into one shared buffer (`onread`) saves the allocation and the
+// stream machinery of every 'data' event; an output buffer is used again as soon as its write is complete, which it mostly is at once.
+// An idle connection holds no buffer.
+import { connect, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { EndpointAddress } from '../core/spec.js'
+
+/** Beyond this a connection that does not take its bytes is blocked: codecs queue per stream, where credit bounds them. */
+const HIGH_BYTES = 256 * 1024
+const READ_BYTES = 64 * 1024
+const BUFFER_BYTES = 16 * 1024
+const MAX_SPARE = 64
+
+/** The codec of a connection. */
+export interface WireOwner {
+  /** Bytes came; they are valid during the call only. */
+  received(chunk: Buffer, start: number, end: number): void
+  /** The peer has ended its direction. */
+  ended(): void
+  /** The connection is gone; the last event.  error: why, null where it was closed in order. */
+  closed(error: Error | null): void
+  /** Output has room again after `isBlocked`. */
+  writable(): void
+}
+
+const NOTHING = Buffer.alloc(0)
+// One for all: a read callback is done with it when it returns.
+const shared = Buffer.allocUnsafeSlow(READ_BYTES)
+const spares: Buffer[] = []
+const touched: Wire[] = []
+let flushing: NodeJS.Immediate | null = null
+
+export class Wire {
+  /** Set right after construction, before the first event can come. */
+  owner: WireOwner | null = null
+  /** Output that has been gathered: codecs write at buffer[length] after `ensure` and advance `length`, then `touch`. */
+  buffer: Buffer = NOTHING
+  length = 0
+  readonly remoteAddress: string
+  private readonly socket: Duplex
+  private isTouched = false
+  private blocked = false
+  private ending = false
+  private gone = false
+  private error: Error | null = null
+
+  private constructor(socket: Duplex, remoteAddress: string) {
+    this.socket = socket
+    this.remoteAddress = remoteAddress
+    socket.on('end', () => this.owner?.ended())
+    socket.on('error', error => {
+      this.error ??= error
+    })
+    socket.on('close', () => this.close())
+    socket.on('drain', () => this.unblock())
+  }
+
+  /** A connection that was accepted with `pauseOnConnect`; nothing has been read from it. */
+  static accepted(socket: Socket): Wire {
+    const address = clientAddress(socket.remoteAddress)
+    const adopted = adopt(socket, size => wire.owner?.received(shared, 0, size))
+    const wire: Wire = new Wire(adopted ?? socket, address)
+    if (adopted === null) wire.readByEvents()
+    return wire
+  }
+
+  /** Any other duplex, TLS for one. */
+  static over(socket: Duplex, remoteAddress: string): Wire {
+    const wire = new Wire(socket, remoteAddress)
+    wire.readByEvents()
+    return wire
+  }
+
+  /** A connection to a service.  `connected` comes once unless it is closed first; what is written before is sent then. */
+  static open(address: EndpointAddress, connected: () => void): Wire {
+    const target = 'socket' in address ? { path: address.socket } : { host: address.host, port: address.port }
+    const onread = {
+      buffer: shared,
+      callback: (size: number) => {
+        wire.owner?.received(shared, 0, size)
+        return true
+      },
+    }
+    const socket = connect({ ...target, noDelay: true, allowHalfOpen: true, onread })
+    const wire: Wire = new Wire(socket, '')
+    socket.once('connect', connected)
+    return wire
+  }
+
+  /** Makes room for so many bytes behind `length`.  May replace `buffer`. */
+  ensure(bytes: number): void {
+    const wanted = this.length + bytes
+    if (wanted <= this.buffer.length) return
+    const larger =
+      wanted <= BUFFER_BYTES
+        ? (spares.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES))
+        : Buffer.allocUnsafeSlow(Math.max(wanted, this.buffer.length * 2))
+    this.buffer.copy(larger, 0, 0, this.length)
+    spare(this.buffer)
+    this.buffer = larger
+  }
+
+  /** Appends bytes; they are copied. */
+  append(chunk: Buffer, start: number, end: number): void {
+    this.ensure(end - start)
+    chunk.copy(this.buffer, this.length, start, end)
+    this.length += end - start
+  }
+
+  /** What has been gathered goes out at the end of this turn, or at once where it has become much. */
+  touch(): void {
+    if (this.length > HIGH_BYTES) {
+      this.flush()
+    } else if (!this.isTouched) {
+      this.isTouched = true
+      touched.push(this)
+      flushing ??= setImmediate(flushAll)
+    }
+  }
+
+  /** True while the peer does not take what it has been sent: write control frames only, and wait for `writable`. */
+  get isBlocked(): boolean {
+    return this.blocked
+  }
+
+  /** Output that the kernel has not taken yet, in bytes. */
+  get pendingBytes(): number {
+    return this.length + this.socket.writableLength
+  }
+
+  get isGone(): boolean {
+    return this.gone || this.ending
+  }
+
+  flushTouched(): void {
+    this.isTouched = false
+    this.flush()
+  }
+
+  flush(): void {
+    const { length, socket } = this
+    if (length === 0) return
+    if (this.gone || this.ending) {
+      this.length = 0
+      return
+    }
+    socket.write(length === this.buffer.length ? this.buffer : this.buffer.subarray(0, length))
+    // Complete at once: the buffer is ours again.  Else it belongs to the socket until it has been sent.
+    if (socket.writableLength === 0) spare(this.buffer)
+    else if (socket.writableLength > HIGH_BYTES) this.blocked = true
+    this.buffer = NOTHING
+    this.length = 0
+  }
+
+  pauseReading(): void {
+    this.socket.pause()
+  }
+
+  resumeReading(): void {
+    this.socket.resume()
+  }
+
+  /** Sends what is left, then ends our direction; the peer may go on. */
+  end(): void {
+    if (this.ending || this.gone) return
+    this.flush()
+    this.ending = true
+    this.socket.end()
+  }
+
+  /** Gone at once; what has not been sent is lost. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Like destroy, but the peer sees a reset: it cannot take what it has for complete. */
+  reset(): void {
+    if (this.socket instanceof Socket) this.socket.resetAndDestroy()
+    else this.socket.destroy()
+  }
+
+  private readByEvents(): void {
+    this.socket.on('data', (chunk: Buffer) => this.owner?.received(chunk, 0, chunk.length))
+  }
+
+  private unblock(): void {
+    if (!this.blocked) return
+    this.blocked = false
+    this.owner?.writable()
+  }
+
+  private close(): void {
+    this.gone = true
+    spare(this.buffer)
+    this.buffer = NOTHING
+    this.length = 0
+    this.owner?.closed(this.error)
+  }
+}
+
+function flushAll(): void {
+  flushing = null
+  // A write can touch nothing further: what its errors cause comes in a later turn.
+  for (const wire of touched) wire.flushTouched()
+  touched.length = 0
+}
+
+function spare(buffer: Buffer): void {
+  if (buffer.length === BUFFER_BYTES && spares.length < MAX_SPARE) spares.push(buffer)
+}
+
+interface Handle {
+  useUserBuffer?: unknown
+}
+
+/** Node gives `onread` to outgoing connections only; a second Socket on the accepted connection's handle can have it too.
+ *  Returns null where this Node has no such handle: then 'data' events do. */
+function adopt(socket: Socket, received: (bytes: number) => void): Socket | null {
+  const inner = socket as unknown as { _handle: Handle | null; _server: unknown }
+  const handle = inner._handle
+  if (typeof handle?.useUserBuffer !== 'function') return null
+  inner._handle = null
+  const callback = (bytes: number) => {
+    received(bytes)
+    return true
+  }
+  const adopted = new Socket({ handle, allowHalfOpen: true, onread: { buffer: shared, callback } } as never)
+  // The server counts its connections by this.
+  ;(adopted as unknown as { _server: unknown })._server = inner._server
+  inner._server = null
+  return adopted
+}
+
+/** An IPv4 client of a dual-stack socket is told as IPv4. */
+function clientAddress(address: string | undefined): string {
+  if (address === undefined) return 'unknown'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
