@@ -1,5 +1,5 @@
 // The route table: the whole of what a proxy worker knows about the world, sent by the daemon as versioned snapshots.
-import type { EndpointAddress, ProxySpec, RouteSpec } from './spec.js'
+import type { EndpointAddress, ProxySpec, RouteRules, RouteSpec } from './spec.js'
 import type { InstanceStatus } from './status.js'
 
 /** Replaces every earlier table with a smaller version. */
@@ -9,15 +9,9 @@ export interface RouteTable {
   routes: TableRoute[]
 }
 
-export interface TableRoute {
-  prefix: string
-  /** Program name or the prefix again: the upstream's name in logs and errors. */
+export interface TableRoute extends RouteRules {
+  /** Program name or the route's id again: the upstream's name in logs and errors. */
   upstream: string
-  protocol: 'h2c' | 'http1'
-  strip: boolean
-  holdMs: number
-  timeoutMs: number
-  connectTimeoutMs: number
   /** True where somebody wants the upstream up, so waiting for it makes sense; false: answer 503 at once. */
   expected: boolean
   endpoints: TableEndpoint[]
@@ -28,6 +22,8 @@ export interface TableEndpoint {
   id: string
   address: EndpointAddress
   ready: boolean
+  /** 1-1000: its share beside the others. */
+  weight: number
 }
 
 /** Daemon to worker, over the IPC channel of child_process.fork. `listen` carries the listening socket as its handle. */
@@ -56,18 +52,19 @@ export function routedPrograms(routes: RouteSpec[]): Set<string> {
   return new Set(routes.flatMap(({ to }) => ('program' in to ? [to.program] : [])))
 }
 
-function tableRoute(route: RouteSpec, statuses: InstanceStatus[]): TableRoute {
-  const { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs, to } = route
-  const common = { prefix, protocol, strip, holdMs, timeoutMs, connectTimeoutMs }
+function tableRoute({ to, weights, ...rules }: RouteSpec, statuses: InstanceStatus[]): TableRoute {
+  const weightOf = (index: number) => weights[index] ?? 1
   if ('endpoints' in to) {
-    const endpoints = to.endpoints.map(address => ({ id: addressText(address), address, ready: true }))
-    return { ...common, upstream: prefix, expected: true, endpoints }
+    const endpoints = to.endpoints.map((address, index) => ({ id: addressText(address), address, ready: true, weight: weightOf(index) }))
+    return { ...rules, upstream: rules.id, expected: true, endpoints }
   }
   const instances = statuses.filter(status => status.program === to.program)
-  const endpoints = instances.flatMap(({ id, address, ready }) => (address === null ? [] : [{ id, address, ready }]))
+  const endpoints = instances.flatMap(({ id, address, ready }, index) =>
+    address === null ? [] : [{ id, address, ready, weight: weightOf(index) }],
+  )
   // FATAL is wanted up too, but nobody knows for when: its callers hear so at once.
   const expected = instances.some(status => status.wanted === 'up' && status.state !== 'FATAL')
-  return { ...common, upstream: to.program, expected, endpoints }
+  return { ...rules, upstream: to.program, expected, endpoints }
 }
 
 function addressText(address: EndpointAddress): string {

@@ -30,7 +30,7 @@ const NOTHING = Buffer.alloc(0)
 const shared = Buffer.allocUnsafeSlow(READ_BYTES)
 const spares: Buffer[] = []
 const touched: Wire[] = []
-let flushing: NodeJS.Immediate | null = null
+let isFlushPlanned = false
 
 export class Wire {
   /** Set right after construction, before the first event can come. */
@@ -116,7 +116,8 @@ export class Wire {
     } else if (!this.isTouched) {
       this.isTouched = true
       touched.push(this)
-      flushing ??= setImmediate(flushAll)
+      if (!isFlushPlanned) setImmediate(flushAll)
+      isFlushPlanned = true
     }
   }
 
@@ -201,7 +202,7 @@ export class Wire {
 }
 
 function flushAll(): void {
-  flushing = null
+  isFlushPlanned = false
   // A write can touch nothing further: what its errors cause comes in a later turn.
   for (const wire of touched) wire.flushTouched()
   touched.length = 0
