@@ -30,6 +30,8 @@ export class WireStream {
   /** The peer's END_STREAM has come. */
   ended = false
   resetCode: number | null = null
+  /** This end has sent END_STREAM or RST. */
+  done = false
   readonly bornAtMs = performance.now()
   /** When the peer ended or reset it, or the connection went. */
   overAtMs = 0
@@ -37,7 +39,9 @@ export class WireStream {
   readonly over: Promise<void>
   settle: () => void = () => {}
   credit: number
-  readonly queue: { bytes: Buffer; cost: number }[] = []
+  /** Waits for the peer's windows, from `queueAt` on. */
+  queue: { bytes: Buffer; cost: number; last: boolean }[] = []
+  queueAt = 0
 
   constructor(wire: Wire, id: number, credit: number) {
     this.wire = wire
@@ -156,7 +160,7 @@ export class Wire {
       const flags = (at + FRAME_BYTES >= block.length ? FLAG.END_HEADERS : 0) | (at === 0 && end === 'end' ? FLAG.END_STREAM : 0)
       frames.push(frame(at === 0 ? TYPE.HEADERS : TYPE.CONTINUATION, flags, id, block.subarray(at, at + FRAME_BYTES)))
     }
-    this.enqueue(id, Buffer.concat(frames), 0)
+    this.enqueue(id, { bytes: Buffer.concat(frames), cost: 0, last: end === 'end' })
   }
 
   /** DATA, cut into frames, sent as the peer's windows allow.  padding: bytes of it in each frame. */
@@ -165,11 +169,14 @@ export class Wire {
       const part = payload.subarray(at, at + FRAME_BYTES)
       const last = end === 'end' && at + FRAME_BYTES >= payload.length ? FLAG.END_STREAM : 0
       const body = padding === undefined ? part : Buffer.concat([Buffer.from([padding]), part, Buffer.alloc(padding)])
-      this.enqueue(id, frame(TYPE.DATA, last | (padding === undefined ? 0 : PADDED), id, body), body.length)
+      const bytes = frame(TYPE.DATA, last | (padding === undefined ? 0 : PADDED), id, body)
+      this.enqueue(id, { bytes, cost: body.length, last: last !== 0 })
     }
   }
 
   reset(id: number, code: number): void {
+    const stream = this.streams.get(id)
+    if (stream !== undefined) stream.done = true
     this.send(frame(TYPE.RST, 0, id, uint32(code)))
   }
 
@@ -206,8 +213,11 @@ export class Wire {
     this.socket.resetAndDestroy()
   }
 
-  openStreams(): number {
-    return [...this.streams.values()].filter(stream => !stream.ended && stream.resetCode === null).length
+  /** Streams that neither end has reset and this end has not finished. */
+  openCalls(): number {
+    let count = 0
+    for (const stream of this.streams.values()) if (!stream.done && stream.resetCode === null) count++
+    return count
   }
 
   private flush(): void {
@@ -222,20 +232,23 @@ export class Wire {
     return stream
   }
 
-  private enqueue(id: number, bytes: Buffer, cost: number): void {
+  private enqueue(id: number, part: WireStream['queue'][number]): void {
     const stream = this.streams.get(id) ?? this.born(id)
-    stream.queue.push({ bytes, cost })
+    stream.queue.push(part)
     this.pump(stream)
   }
 
   private pump(stream: WireStream): void {
-    for (let next = stream.queue[0]; next !== undefined; next = stream.queue[0]) {
+    for (let next = stream.queue[stream.queueAt]; next !== undefined; next = stream.queue[stream.queueAt]) {
       if (next.cost > 0 && (next.cost > stream.credit || next.cost > this.credit)) return
       stream.credit -= next.cost
       this.credit -= next.cost
-      stream.queue.shift()
+      stream.queueAt++
+      stream.done ||= next.last
       this.send(next.bytes)
     }
+    stream.queue = []
+    stream.queueAt = 0
   }
 
   private receive(chunk: Buffer): void {
@@ -329,7 +342,8 @@ export class Wire {
     if (stream === undefined) return
     stream.see(`RST(${code})`)
     stream.resetCode ??= code
-    stream.queue.length = 0
+    stream.queue = []
+    stream.queueAt = 0
     stream.settle()
     this.options.reset?.(stream, code)
   }
