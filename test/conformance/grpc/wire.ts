@@ -112,6 +112,8 @@ export class Wire {
   private awaited: number
   private block: { id: number; flags: number; parts: Buffer[] } | null = null
   private credit = DEFAULT_WINDOW
+  /** Streams whose DATA waits for a window. */
+  private readonly waiting = new Set<WireStream>()
   private out: Buffer[] = []
   private nextId = 1
   private pongs: ((payload: Buffer) => void)[] = []
@@ -240,15 +242,18 @@ export class Wire {
 
   private pump(stream: WireStream): void {
     for (let next = stream.queue[stream.queueAt]; next !== undefined; next = stream.queue[stream.queueAt]) {
-      if (next.cost > 0 && (next.cost > stream.credit || next.cost > this.credit)) return
+      if (next.cost > 0 && (next.cost > stream.credit || next.cost > this.credit)) {
+        this.waiting.add(stream)
+        return
+      }
       stream.credit -= next.cost
       this.credit -= next.cost
       stream.queueAt++
       stream.done ||= next.last
       this.send(next.bytes)
     }
-    stream.queue = []
-    stream.queueAt = 0
+    forget(stream)
+    this.waiting.delete(stream)
   }
 
   private receive(chunk: Buffer): void {
@@ -328,7 +333,7 @@ export class Wire {
     if (id === 0) {
       this.granted += bytes
       this.credit += bytes
-      for (const stream of this.streams.values()) this.pump(stream)
+      for (const stream of this.waiting) this.pump(stream)
       return
     }
     const stream = this.streams.get(id)
@@ -342,8 +347,8 @@ export class Wire {
     if (stream === undefined) return
     stream.see(`RST(${code})`)
     stream.resetCode ??= code
-    stream.queue = []
-    stream.queueAt = 0
+    forget(stream)
+    this.waiting.delete(stream)
     stream.settle()
     this.options.reset?.(stream, code)
   }
@@ -383,6 +388,11 @@ export class Wire {
     stream.settle()
     this.options.ended?.(stream)
   }
+}
+
+function forget(stream: WireStream): void {
+  if (stream.queue.length > 0) stream.queue = []
+  stream.queueAt = 0
 }
 
 function withoutPadding({ flags, payload, type }: Frame): Buffer {
