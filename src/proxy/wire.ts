@@ -38,6 +38,8 @@ export class Wire {
   /** Output that has been gathered: codecs write at buffer[length] after `ensure` and advance `length`, then `touch`. */
   buffer: Buffer = NOTHING
   length = 0
+  /** How often the buffer has been handed over: an offset into it holds until this changes. */
+  flushes = 0
   readonly remoteAddress: string
   private readonly socket: Duplex
   private isTouched = false
@@ -147,6 +149,7 @@ export class Wire {
       this.length = 0
       return
     }
+    this.flushes++
     socket.write(length === this.buffer.length ? this.buffer : this.buffer.subarray(0, length))
     // Complete at once: the buffer is ours again.  Else it belongs to the socket until it has been sent.
     if (socket.writableLength === 0) spare(this.buffer)
