@@ -97,7 +97,7 @@ export class ClientConnection extends Connection {
     attempt.connection = this
     attempt.sendWindow = output.initialWindow
     attempt.headFlush = this.wire.flushes
-    this.streams.set(attempt.id, attempt)
+    this.streams.add(attempt)
     if (this.streams.size === 1) this.becameBusy()
     attempt.isOpen = true
     this.writeHead(attempt)
@@ -182,7 +182,10 @@ export class ClientConnection extends Connection {
 
   private answerHead(attempt: Http2Attempt, ends: boolean): void {
     const status = readResponseHead(this.fields)
-    if (status === 0 || status === 101 || (status < 200 && ends)) return this.answerFault(attempt, 'the answer has a malformed head')
+    if (status === 0 || status === 101 || (status < 200 && ends)) {
+      this.answerFault(attempt, 'the answer has a malformed head')
+      return
+    }
     const fields = this.fields.slice(2)
     if (status < 200) {
       this.noisy(NOISE_OF_FRAME)
@@ -190,7 +193,10 @@ export class ClientConnection extends Connection {
       return
     }
     const isEmpty = attempt.head.method === 'HEAD' || status === 204 || status === 304
-    if (ends && answerLength > 0 && !isEmpty) return this.answerFault(attempt, 'the answer is shorter than its content-length')
+    if (ends && answerLength > 0 && !isEmpty) {
+      this.answerFault(attempt, 'the answer is shorter than its content-length')
+      return
+    }
     const isTunnel = attempt.head.upgrade !== null && status < 300
     if (isEmpty) attempt.lengthLeft = 0
     else if (!isTunnel) attempt.lengthLeft = answerLength
@@ -228,7 +234,7 @@ export class ClientConnection extends Connection {
     this.noisy(NOISE_OF_FRAME)
     const began = !this.isLeaving
     this.isLeaving = true
-    const unbegun = [...this.streams.values()].filter(record => record.id > lastId) as Http2Attempt[]
+    const unbegun = this.streams.all().filter(record => record.id > lastId) as Http2Attempt[]
     for (const attempt of unbegun) this.forget(attempt)
     if (began) this.owner.leaves(this)
     const failure: Failure = { code: 'UPSTREAM_BROKEN', message: 'the service went away before it began', again: 'unsent', grpc: 14 }
@@ -287,7 +293,7 @@ export class ClientConnection extends Connection {
     if (this.isTold) return
     this.isTold = true
     this.isLeaving = true
-    const attempts = [...this.streams.values()] as Http2Attempt[]
+    const attempts = this.streams.all() as Http2Attempt[]
     const unsent: Failure = { code: 'UPSTREAM_UNREACHABLE', message: failure.message, again: 'unsent' }
     const lastFlush = this.wire.flushes
     for (const attempt of attempts) this.forget(attempt)

@@ -44,7 +44,7 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
   }
 
   get isWaiting(): boolean {
-    return this.waitDelay !== null && this.waitDelay.isArmed
+    return this.waitDelay?.isArmed === true
   }
 
   waitOver(): void {

@@ -180,7 +180,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   /** So many bytes of a stream have been taken: its peer may send as many more. */
   grant(stream: StreamRecord, bytes: number): void {
     if (stream.isClosed) return
-    const taken = bytes < stream.ungranted ? bytes : stream.ungranted
+    const taken = Math.min(bytes, stream.ungranted)
     stream.ungranted -= taken
     this.ungranted -= taken
     stream.unannounced += taken
@@ -204,8 +204,11 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     if (this.isOver) return
     const { peer } = this
     let code = peer.read(chunk, start, end, this.peerRole)
-    if (code === CODE.NO_ERROR && peer.initialWindow >= 0) code = this.output.setInitialWindow(peer.initialWindow, this.streams.values())
-    if (code !== CODE.NO_ERROR) return this.fail(code, 'SETTINGS with a value that is not allowed')
+    if (code === CODE.NO_ERROR && peer.initialWindow >= 0) code = this.output.setInitialWindow(peer.initialWindow, this.streams.all())
+    if (code !== CODE.NO_ERROR) {
+      this.fail(code, 'SETTINGS with a value that is not allowed')
+      return
+    }
     if (peer.tableBytes >= 0) this.output.encoder.peerTableBytes(peer.tableBytes)
     if (!this.mayControl()) return
     writeSettingsAck(this.wire)
@@ -264,7 +267,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     stream.heldEnd = null
     this.ungranted -= stream.ungranted
     stream.ungranted = 0
-    this.streams.delete(stream.id)
+    this.streams.delete(stream)
     this.announceIfDue()
     this.streamClosed(stream)
   }

@@ -86,7 +86,7 @@ export class Output {
   data(stream: StreamRecord, chunk: Buffer, start: number, end: number): void {
     let from = start
     if (!stream.isHolding && this.first === null && !this.wire.isBlocked) {
-      const room = stream.sendWindow < this.window ? stream.sendWindow : this.window
+      const room = Math.min(stream.sendWindow, this.window)
       const to = end - start <= room ? end : room > 0 ? start + room : start
       if (to > start) {
         while (from < to) {
