@@ -80,7 +80,7 @@ const target = {
   protocol: option(choice('h2c', 'http1').optional(), {
     text: 'What the service speaks. gRPC is h2c.',
     type: 'h2c or http1',
-    fallback: 'as the address says, else http1',
+    fallback: 'as the address says, else http1; with grpc h2c',
   }),
   strip: option(flag().default(true), { text: 'Take the prefix off: /web/a arrives as /a.', type: 'true or false' }),
   rewrite: option(matching(PREFIX, PREFIX_EXPECTED).optional(), {
