@@ -228,8 +228,8 @@ const refused: [text: string, ...problems: string[]][] = [
     '1:65: the route "/a/ host=a,b" is doubled; the other is at guard.yaml:1:19',
   ],
   [
-    'routes: [{grpc: a.B, to: "http://h"}, {prefix: /a.B/, to: "http://h"}]',
-    '1:48: prefix "/a.B/" is doubled; the other is at guard.yaml:1:17',
+    'routes: [{grpc: a.B, to: "h2c://h"}, {prefix: /a.B/, to: "http://h"}]',
+    '1:47: prefix "/a.B/" is doubled; the other is at guard.yaml:1:17',
   ],
 ]
 
