@@ -5,13 +5,12 @@ import type { ProxySpec } from '../core/spec.js'
 import { AccessLog } from './access-log.js'
 import { serve } from './exchange.js'
 import { Hold } from './hold.js'
-import { Http1Server } from './http1/server.js'
-import { Http2Server } from './http2/server.js'
+import { Http1ServerConnection } from './http1/server-connection.js'
+import { Http2ServerConnection } from './http2/server-connection.js'
 import { Listener } from './listener.js'
-import type { ClientCall } from './message.js'
 import { Routes } from './routes.js'
+import type { ServerOptions } from './server-options.js'
 import type { Traffic } from './traffic.js'
-import { Upstreams } from './upstreams.js'
 
 export interface GatewayOptions {
   settings: ProxySpec
@@ -26,12 +25,10 @@ export interface GatewayOptions {
 export class Gateway {
   readonly settings: ProxySpec
   private readonly options: GatewayOptions
-  private readonly routes = new Routes()
+  private readonly routes: Routes
   private readonly hold = new Hold()
-  private readonly upstreams = new Upstreams()
   private readonly accessLog: AccessLog | null
-  private readonly http1: Http1Server
-  private readonly http2: Http2Server
+  private readonly traffic: Traffic
   private listener: Listener | null = null
   private state: 'starting' | 'listening' | 'draining' = 'starting'
 
@@ -41,22 +38,18 @@ export class Gateway {
     this.settings = settings
     const warn = (message: string) => options.log('warn', message)
     this.accessLog = settings.accessLog && new AccessLog({ spec: settings.accessLog, slot, warn })
-    const traffic: Traffic = {
+    this.routes = new Routes({ maxHeaderBytes: settings.maxHeaderBytes, maxHeaderFields: settings.maxHeaderFields })
+    this.traffic = {
       routes: this.routes,
       hold: this.hold,
-      upstreams: this.upstreams,
       version: options.version,
       isDraining: () => this.state === 'draining',
       record: entry => this.accessLog?.record(entry),
     }
-    const serveCall = (call: ClientCall) => serve(call, traffic)
-    this.http1 = new Http1Server({ settings, serve: serveCall, isDraining: traffic.isDraining })
-    this.http2 = new Http2Server({ settings, serve: serveCall })
   }
 
   table(table: RouteTable): void {
     if (!this.routes.replace(table)) return
-    this.upstreams.keepOnly(table)
     this.hold.wakeAll()
     if (this.state === 'listening') this.options.ready(this.routes.version)
   }
@@ -67,8 +60,8 @@ export class Gateway {
     this.listener = new Listener({
       maxConnections: Math.ceil(settings.maxConnections / Math.max(1, settings.workers)),
       firstBytesMs: settings.headerTimeoutMs,
-      http1: socket => this.http1.accept(socket),
-      http2: socket => this.http2.accept(socket),
+      http1: (wire, closed) => new Http1ServerConnection(wire, this.serverOptions(closed)),
+      http2: (wire, closed) => new Http2ServerConnection(wire, this.serverOptions(closed)),
       failed,
     })
     this.listener.listen(handle, () => {
@@ -85,8 +78,6 @@ export class Gateway {
   drain(limitMs: number, done: () => void): void {
     this.state = 'draining'
     this.accessLog?.follow()
-    this.http1.drain()
-    this.http2.drain()
     const limit = setTimeout(() => this.listener?.destroyAll(), limitMs)
     const closed = () => {
       clearTimeout(limit)
@@ -94,6 +85,11 @@ export class Gateway {
       else this.accessLog.close(done)
     }
     if (this.listener === null) closed()
-    else this.listener.stop(closed)
+    else this.listener.drain(closed)
+  }
+
+  private serverOptions(closed: () => void): ServerOptions {
+    const { settings, traffic } = this
+    return { settings, scheme: 'http', serve: stream => serve(stream, traffic), isDraining: traffic.isDraining, closed }
   }
 }

@@ -2,10 +2,10 @@
 import { isGrpcContentType } from '../core/grpc.js'
 import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
-import type { RequestHead, UpstreamHead } from './message.js'
+import type { RequestHead, UpstreamHead } from './stream.js'
 
 export interface UpstreamHeadFacts {
-  route: TableRoute
+  rules: TableRoute
   /** As the service gets it. */
   target: string
   requestId: string
@@ -15,7 +15,7 @@ export interface UpstreamHeadFacts {
 /** Runs the header passes over a client's head. */
 export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): UpstreamHead {
   const { method, scheme, authority, bodyless, client } = head
-  const { protocol } = facts.route
+  const { protocol } = facts.rules
   const fields = requestFields(head.fields, {
     to: protocol,
     client,

@@ -38,7 +38,8 @@ export class Wire {
   /** Output that has been gathered: codecs write at buffer[length] after `ensure` and advance `length`, then `touch`. */
   buffer: Buffer = NOTHING
   length = 0
-  readonly remoteAddress: string
+  /** Of the peer; a PROXY header says it anew. */
+  remoteAddress: string
   private readonly socket: Duplex
   private isTouched = false
   private blocked = false
