@@ -1,9 +1,10 @@
 // Every failure a person can meet: one row per code, and the one error class that carries a code.
+import { PROXY_ERRORS } from './proxy-errors.js'
 
 export interface ErrorRow {
   /** Whose fault it is. */
   source: 'caller' | 'upstream' | 'os' | 'internal'
-  /** HTTP status, on port 6006 and on the control socket. */
+  /** HTTP status, on port 6006 and on the control socket; on 6006 a refusal may name a nearer one (414, 501, 505 for REQUEST_…). */
   http: number
   /** gRPC status number. */
   grpc: number
@@ -103,6 +104,14 @@ export const ERRORS = {
     retry: 'always',
     hint: 'name an address of this machine and a port you may open (below 1024 only as root) with proxy.listen',
   },
+  TLS_UNREADABLE: {
+    source: 'os',
+    http: 500,
+    grpc: 14,
+    exit: 1,
+    retry: 'always',
+    hint: 'name PEM files that the daemon’s account can read and that belong together with proxy.tls_certificate and tls_key',
+  },
   SOCKET_FAILED: {
     source: 'os',
     http: 500,
@@ -119,86 +128,7 @@ export const ERRORS = {
     retry: 'always',
     hint: 'run `npm run build`; check that guard.run_dir is writable and not on a noexec mount',
   },
-  ROUTE_UNKNOWN: {
-    source: 'caller',
-    http: 404,
-    grpc: 12,
-    exit: 1,
-    retry: 'never',
-    hint: 'ask for one of the prefixes in the config’s routes',
-  },
-  UPSTREAM_NONE_READY: {
-    source: 'upstream',
-    http: 503,
-    grpc: 14,
-    exit: 1,
-    retry: 'unsent',
-    hint: '`guardctl status` shows why no instance is ready',
-  },
-  REQUEST_MALFORMED: {
-    source: 'caller',
-    http: 400,
-    grpc: 13,
-    exit: 1,
-    retry: 'never',
-    hint: 'send a request that only one reading fits: the message names the part that has two',
-  },
-  REQUEST_REFUSED: {
-    source: 'caller',
-    http: 405,
-    grpc: 12,
-    exit: 1,
-    retry: 'never',
-    hint: 'the proxy carries requests for its routes; it opens no tunnels to elsewhere',
-  },
-  REQUEST_QUEUE_FULL: {
-    source: 'upstream',
-    http: 503,
-    grpc: 8,
-    exit: 1,
-    retry: 'unsent',
-    hint: 'too many requests wait for this upstream: start it, or shorten the route’s `hold`',
-  },
-  UPSTREAM_UNREACHABLE: {
-    source: 'upstream',
-    http: 503,
-    grpc: 14,
-    exit: 1,
-    retry: 'unsent',
-    hint: 'the program is up but does not answer on its port: compare `port` with where it listens',
-  },
-  UPSTREAM_BROKEN: {
-    source: 'upstream',
-    http: 502,
-    grpc: 14,
-    exit: 1,
-    retry: 'never',
-    hint: 'the program closed the connection in the middle of the request: see `guardctl tail NAME stderr`',
-  },
-  UPSTREAM_PROTOCOL: {
-    source: 'upstream',
-    http: 502,
-    grpc: 13,
-    exit: 1,
-    retry: 'never',
-    hint: 'the program answered with something that is not the protocol of its route: compare `protocol` (h2c or http1)',
-  },
-  UPSTREAM_TIMEOUT: {
-    source: 'upstream',
-    http: 504,
-    grpc: 14,
-    exit: 1,
-    retry: 'never',
-    hint: 'the program took longer than the route’s `timeout`',
-  },
-  DEADLINE_PASSED: {
-    source: 'upstream',
-    http: 504,
-    grpc: 4,
-    exit: 1,
-    retry: 'never',
-    hint: 'the client’s own grpc-timeout ran out; give the call more time',
-  },
+  ...PROXY_ERRORS,
   INTERNAL: { source: 'internal', http: 500, grpc: 13, exit: 1, retry: 'never', hint: 'a bug: please report it with the daemon’s log' },
 } as const satisfies Record<string, ErrorRow>
 

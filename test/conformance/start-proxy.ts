@@ -7,6 +7,7 @@ import { after } from 'node:test'
 import type { RouteTable, TableEndpoint, TableRoute } from '../../src/core/route-table.js'
 import type { ProxySpec } from '../../src/core/spec.js'
 import { type ProxyStatus, startProxy } from '../../src/proxy/workers.js'
+import { PLAIN_PROXY, plainRules } from '../core/fixture-proxy.js'
 
 export interface TestRoute extends Partial<TableRoute> {
   prefix: string
@@ -27,12 +28,9 @@ export interface TestProxy {
 }
 
 export const SETTINGS: ProxySpec = {
-  listen: { host: '127.0.0.1', port: 0 },
-  workers: 1,
-  accessLog: null,
+  ...PLAIN_PROXY,
   idleTimeoutMs: 60_000,
   headerTimeoutMs: 10_000,
-  maxHeaderBytes: 65_536,
   maxConnections: 1000,
   drainMs: 2000,
 }
@@ -93,15 +91,14 @@ export async function startTestProxy(routes: TestRoute[], change: Partial<ProxyS
 
 /** An endpoint on 127.0.0.1; `ready` unless told otherwise. */
 export function endpoint(port: number, change: Partial<TableEndpoint> = {}): TableEndpoint {
-  return { id: `127.0.0.1:${port}`, address: { host: '127.0.0.1', port }, ready: true, ...change }
+  return { id: `127.0.0.1:${port}`, address: { host: '127.0.0.1', port }, ready: true, weight: 1, ...change }
 }
 
 function tableOf(version: number, routes: TestRoute[]): RouteTable {
   const full = routes.map(
     (route): TableRoute => ({
+      ...plainRules(route.prefix),
       upstream: route.prefix,
-      protocol: 'http1',
-      strip: true,
       holdMs: 0,
       timeoutMs: 5000,
       connectTimeoutMs: 1000,

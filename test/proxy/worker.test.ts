@@ -10,14 +10,12 @@ import { fileURLToPath } from 'node:url'
 import type { FromWorker, ToWorker } from '../../src/core/route-table.js'
 import type { ProxySpec } from '../../src/core/spec.js'
 import { bindSocket } from '../../src/proxy/socket.js'
+import { PLAIN_PROXY } from '../core/fixture-proxy.js'
 
 const SETTINGS: ProxySpec = {
-  listen: { host: '127.0.0.1', port: 0 },
-  workers: 1,
-  accessLog: null,
+  ...PLAIN_PROXY,
   idleTimeoutMs: 60_000,
   headerTimeoutMs: 10_000,
-  maxHeaderBytes: 65_536,
   maxConnections: 100,
   drainMs: 1000,
 }

@@ -59,10 +59,23 @@ function cyclesOf(programs: Program[]): string[][] {
 }
 
 /** Two programs, or a program and the proxy, on one port; a port somebody else has.  Throws nothing. */
-export function checkPorts(resolved: Resolved[], config: Pick<Config, 'guard' | 'proxy'>, world: World, report: Report): void {
-  const byPort = new Map<number, { host: string; who: string; place: Place | null }[]>()
-  const { listen } = config.proxy
-  if (listen !== null && listen.port !== 0) byPort.set(listen.port, [{ host: listen.host, who: 'the proxy', place: null }])
+export function checkPorts(
+  resolved: Resolved[],
+  config: Pick<Config, 'guard' | 'proxy'>,
+  places: { tls: Place },
+  { world, report }: { world: World; report: Report },
+): void {
+  const byPort = new Map<number, { host: string; who: string; option?: string; place: Place | null }[]>()
+  for (const [option, listen] of [
+    ['listen', config.proxy.listen],
+    ['listen_tls', config.proxy.tls?.listen],
+  ] as const) {
+    if (listen === null || listen === undefined || listen.port === 0) continue
+    const others = byPort.get(listen.port) ?? []
+    const other = others.find(each => meet(each.host, listen.host))
+    if (other !== undefined) note(report, places.tls, `proxy.listen_tls has port ${listen.port}, which proxy.listen has too`)
+    byPort.set(listen.port, [...others, { host: listen.host, who: 'the proxy', option: `proxy.${option}`, place: null }])
+  }
   for (const { copy, spec } of resolved) {
     if (spec.address === null) continue
     const { host, port } = spec.address
@@ -70,7 +83,7 @@ export function checkPorts(resolved: Resolved[], config: Pick<Config, 'guard' | 
     const others = byPort.get(port) ?? []
     const other = others.find(each => meet(each.host, host))
     if (other !== undefined) {
-      const where = other.place === null ? ' (proxy.listen)' : `, at ${shownPlace(report, other.place)}`
+      const where = other.place === null ? ` (${other.option})` : `, at ${shownPlace(report, other.place)}`
       note(report, place, `port ${port} is doubled: ${other.who} has it too${where}`)
     } else {
       const holder = world.portHolder({ host, port, runDir: config.guard.runDir })

@@ -7,8 +7,10 @@ import { resolveInstance } from './instances.js'
 import { directoryOf, resolvePath } from './path.js'
 import { note, type Problem, type Report, sortedProblems } from './problem.js'
 import { type Copy, checkGroups, checkPrograms, copiesOf, type Group, optionPlace } from './programs.js'
-import { resolveProxy, resolveRoutes } from './routes.js'
-import { type GuardOptions, guardSchema, proxySchema } from './schema.js'
+import { resolveProxy } from './proxy.js'
+import { proxySchema } from './proxy-schema.js'
+import { resolveRoutes } from './routes.js'
+import { type GuardOptions, guardSchema } from './schema.js'
 import { guardSection, namedItems, proxySection, routeItems, type Single } from './sections.js'
 import { readSources } from './sources.js'
 import type { World } from './world.js'
@@ -26,7 +28,8 @@ export function loadConfig(file: string, world: World): Loaded {
   const names = { all: items.map(item => item.name), complete }
   const groups = checkGroups(namedItems('groups', sources, report), programs, names, report)
   checkDependencies(programs, names, report)
-  const routes = resolveRoutes(routeItems(sources, report), { programs, names: names.all, complete }, report)
+  const defaults = { compression: proxyPart?.options.compression ?? false }
+  const routes = resolveRoutes(routeItems(sources, report), { programs, names: names.all, complete }, defaults, report)
 
   // Where a section is wrong its defaults stand in, so that what depends on it is checked all the same.
   const guard = resolveGuard(
@@ -37,15 +40,17 @@ export function loadConfig(file: string, world: World): Loaded {
   const proxy = resolveProxy(
     proxyPart ?? { options: proxySchema.parse({}), node: sources[0]?.root ?? EMPTY, base: report.root },
     guard.logDir,
-    world.cpus,
+    world,
+    report,
   )
   const resolved = resolveAll(copiesOf(programs, groups, report), { guard, world, report })
-  checkPorts(resolved, { guard, proxy }, world, report)
   const nowhere = { file, line: 0, column: 0 }
   const places = {
     guard: guardPart === null ? nowhere : placeOf(guardPart.node, ['logfile']),
     access: proxyPart === null ? nowhere : placeOf(proxyPart.node, ['access_log']),
   }
+  const tls = proxyPart === null ? nowhere : placeOf(proxyPart.node, ['listen_tls'])
+  checkPorts(resolved, { guard, proxy }, { tls }, { world, report })
   checkLogs(resolved, { guard, proxy }, places, report)
   if (report.found.length > 0) return { problems: sortedProblems(report, files) }
   return { config: { file, files, guard, instances: inOrder(resolved, groups), groups, proxy, routes } }

@@ -90,6 +90,18 @@ export function size(least = 0, most = 2 ** 50) {
     })
 }
 
+/** Becomes a list of texts: a list, or one text with commas between its items, as the environment has it.  each: what an item must be. */
+export function texts(each: (item: string) => boolean, expected: string) {
+  const item = text(expected).refine(each, { error: expected })
+  return z.union([z.string({ error: expected }), z.array(item)], { error: expected }).transform((value, context) => {
+    const items = typeof value === 'string' ? value.split(',').map(part => part.trim()) : value
+    const all = typeof value === 'string' ? items.filter(part => part !== '') : items
+    if (all.every(each)) return all
+    context.issues.push({ code: 'custom', input: value, message: expected })
+    return z.NEVER
+  })
+}
+
 /** Becomes a SignalName. */
 export function signal() {
   const expected = 'expected one of TERM HUP INT QUIT KILL USR1 USR2 CONT STOP'

@@ -1,5 +1,6 @@
 // Compares two configurations: which groups and instances differ, what must start anew and what is taken over in place.
 import type { Config, InstanceSpec, RouteSpec } from '../spec.js'
+import type { ProxyOptions } from './proxy-schema.js'
 
 export interface Plan {
   /** As supervisorctl's reread tells them, by name.  changed: any difference in a group, in place or not. */
@@ -61,8 +62,8 @@ function restricted(active: Config, wanted: Config, only: Set<string>): Config {
   const members = new Set([...rest(active.groups, true), ...rest(wanted.groups, true)].flatMap(group => group.programs))
   const leadsThere = (route: RouteSpec) => 'program' in route.to && members.has(route.to.program)
   const kept = active.routes.filter(route => !leadsThere(route))
-  const prefixes = new Set(kept.map(route => route.prefix))
-  const routes = [...kept, ...wanted.routes.filter(route => leadsThere(route) && !prefixes.has(route.prefix))]
+  const ids = new Set(kept.map(route => route.id))
+  const routes = [...kept, ...wanted.routes.filter(route => leadsThere(route) && !ids.has(route.id))]
   return { ...active, groups, instances: inWantedOrder(instances, wanted), routes }
 }
 
@@ -155,8 +156,8 @@ function logWords(old: InstanceSpec['logs'], now: InstanceSpec['logs']): string[
 
 function settingsWords(active: Config, target: Config, wanted: Config, only: string[]): string[] {
   const words = changedKeys(flat(active.proxy), flat(target.proxy)).map(key => `proxy: ${key}`)
-  const routes = (config: Config) => Object.fromEntries(config.routes.map(route => [route.prefix, JSON.stringify(route)]))
-  words.push(...changedKeys(routes(active), routes(target)).map(prefix => `route ${prefix}`))
+  const routes = (config: Config) => Object.fromEntries(config.routes.map(route => [route.id, JSON.stringify(route)]))
+  words.push(...changedKeys(routes(active), routes(target)).map(id => `route ${id}`))
   if (only.length > 0) return words
   if (!same(active.guard.log, target.guard.log)) words.push('guard: logfile')
   if (active.guard.logDir !== target.guard.logDir) words.push('guard: log_dir')
@@ -166,21 +167,39 @@ function settingsWords(active: Config, target: Config, wanted: Config, only: str
 }
 
 /** The proxy's settings under the names the file gives them. */
-function flat(proxy: Config['proxy']): Record<string, string> {
-  const { accessLog } = proxy
-  return {
-    listen: JSON.stringify(proxy.listen),
-    workers: String(proxy.workers),
-    access_log: String(accessLog?.path),
-    access_log_format: accessLog?.format ?? '',
-    access_log_maxbytes: String(accessLog?.maxBytes),
-    access_log_backups: String(accessLog?.backups),
-    idle_timeout: String(proxy.idleTimeoutMs),
-    header_timeout: String(proxy.headerTimeoutMs),
-    max_header_bytes: String(proxy.maxHeaderBytes),
-    max_connections: String(proxy.maxConnections),
-    drain: String(proxy.drainMs),
-  }
+function flat({ accessLog, tls, compression, ...proxy }: Config['proxy']): Record<string, string> {
+  const settings: Record<string, unknown> = {
+    listen: proxy.listen,
+    listen_tls: tls?.listen,
+    tls_certificate: tls?.certificate,
+    tls_key: tls?.key,
+    proxy_protocol: proxy.proxyProtocol,
+    proxy_protocol_from: proxy.proxyProtocolFrom,
+    workers: proxy.workers,
+    access_log: accessLog?.path,
+    access_log_format: accessLog?.format,
+    access_log_maxbytes: accessLog?.maxBytes,
+    access_log_backups: accessLog?.backups,
+    idle_timeout: proxy.idleTimeoutMs,
+    header_timeout: proxy.headerTimeoutMs,
+    body_timeout: proxy.bodyTimeoutMs,
+    send_timeout: proxy.sendTimeoutMs,
+    max_header_bytes: proxy.maxHeaderBytes,
+    max_header_fields: proxy.maxHeaderFields,
+    max_connections: proxy.maxConnections,
+    max_connections_per_client: proxy.maxConnectionsPerClient,
+    max_streams: proxy.maxStreams,
+    max_requests_per_connection: proxy.maxRequestsPerConnection,
+    max_resets_per_second: proxy.maxResetsPerSecond,
+    allow: proxy.allow,
+    deny: proxy.deny,
+    trusted_hops: proxy.trustedHops,
+    forwarded: proxy.forwarded,
+    compression_types: compression.types,
+    compression_min_bytes: compression.minBytes,
+    drain: proxy.drainMs,
+  } satisfies Record<Exclude<keyof ProxyOptions, 'compression'>, unknown>
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value) ?? '']))
 }
 
 function changedKeys(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): string[] {

@@ -1,8 +1,9 @@
 // The one schema of a configuration file: types, checks, defaults, the editors' JSON Schema and the reference all come from here.
 import * as z from 'zod'
-import { choice, duration, flag, matching, option, options, size, text, whole } from './option.js'
+import { option, options, size, text, whole } from './option.js'
 import { NAME, programSchema } from './program-schema.js'
-import { parseListen } from './units.js'
+import { proxySchema } from './proxy-schema.js'
+import { routeSchema } from './route-schema.js'
 
 export const guardSchema = options({
   run_dir: option(text('expected a directory').optional(), {
@@ -27,73 +28,6 @@ export const guardSchema = options({
   }),
   logfile_maxbytes: option(size().prefault('50MB'), { text: 'It is rotated before it grows past this; 0: never.', type: 'size' }),
   logfile_backups: option(whole(0, 1000).default(10), { text: 'Rotated logs that are kept.', type: 'number' }),
-})
-
-const WORKERS_EXPECTED = 'expected a number from 1 to 64, or auto'
-
-export const proxySchema = options({
-  listen: option(
-    z
-      .string({ error: 'expected host:port such as 0.0.0.0:6006, or none' })
-      .refine(value => value === 'none' || parseListen(value) !== null, { error: 'expected host:port such as 0.0.0.0:6006, or none' })
-      .default('0.0.0.0:6006'),
-    { text: 'The one open door. Port 0 takes a free one; the log says which. none: no proxy.', type: 'host:port or none' },
-  ),
-  workers: option(z.union([whole(1, 64, WORKERS_EXPECTED), z.literal('auto')], { error: WORKERS_EXPECTED }).default(1), {
-    text: 'Proxy processes. auto: one per processor.',
-    type: 'number or auto',
-  }),
-  access_log: option(text('expected AUTO, NONE or a path').prefault('AUTO'), {
-    text: 'One line per request. AUTO: access.log in guard.log_dir. NONE: not written.',
-    type: 'AUTO, NONE or path',
-  }),
-  access_log_format: option(choice('combined', 'json').default('combined'), { text: 'The form of its lines.', type: 'combined or json' }),
-  access_log_maxbytes: option(size().prefault('50MB'), { text: 'It is rotated before it grows past this; 0: never.', type: 'size' }),
-  access_log_backups: option(whole(0, 1000).default(10), { text: 'Rotated access logs that are kept.', type: 'number' }),
-  idle_timeout: option(duration(1).prefault('75s'), { text: 'A client connection that is idle this long is closed.', type: 'duration' }),
-  header_timeout: option(duration(1).prefault('30s'), { text: 'The head of a request must be complete within this.', type: 'duration' }),
-  max_header_bytes: option(size(1024, 2 ** 20).prefault('64KB'), { text: 'The largest head of a request.', type: 'size' }),
-  max_connections: option(whole(1, 1_000_000).default(10_000), { text: 'Client connections one worker holds at once.', type: 'number' }),
-  drain: option(duration().prefault('30s'), { text: 'How long a retiring worker may finish its requests.', type: 'duration' }),
-})
-
-/** The bytes a path may have (RFC 3986, section 3.3), between two slashes and without empty parts. */
-const PREFIX = /^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@%-]+\/)*$/
-
-export const routeSchema = options({
-  prefix: option(matching(PREFIX, 'expected a path that starts and ends with "/", such as /web/'), {
-    text: 'Requests whose path starts so; the longest prefix wins.',
-    type: 'path',
-    fallback: 'required',
-  }),
-  to: option(
-    z.union(
-      [
-        text('expected a program, an address or a list of addresses'),
-        z.array(text('expected an address such as http://host:port')).min(1, { error: 'expected at least one address' }),
-      ],
-      {
-        error: 'expected a program, an address or a list of addresses',
-      },
-    ),
-    {
-      text: 'A program (its ready instances), or fixed addresses: http://host:port, h2c://host:port, unix:/path.',
-      type: 'program, address or list of addresses',
-      fallback: 'required',
-    },
-  ),
-  protocol: option(choice('h2c', 'http1').optional(), {
-    text: 'What the service speaks. gRPC is h2c.',
-    type: 'h2c or http1',
-    fallback: 'as the address says, else http1',
-  }),
-  strip: option(flag().default(true), { text: 'Take the prefix off: /web/a arrives as /a.', type: 'true or false' }),
-  hold: option(duration().prefault('30s'), { text: 'How long a request may wait for a ready instance.', type: 'duration' }),
-  timeout: option(duration(1).prefault('60s'), {
-    text: 'The head of the response must have come within this. For gRPC: a call with no activity this long is ended.',
-    type: 'duration',
-  }),
-  connect_timeout: option(duration(1).prefault('5s'), { text: 'A connection to the service must stand within this.', type: 'duration' }),
 })
 
 const members = z
@@ -130,5 +64,3 @@ export const fileSchema = options({
 })
 
 export type GuardOptions = z.output<typeof guardSchema>
-export type ProxyOptions = z.output<typeof proxySchema>
-export type RouteOptions = z.output<typeof routeSchema>

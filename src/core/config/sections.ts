@@ -3,7 +3,8 @@ import type * as z from 'zod'
 import { checkValue, found } from './check.js'
 import { directoryOf } from './path.js'
 import { note, type Place, type Report, shownPlace } from './problem.js'
-import { type GuardOptions, guardSchema, type ProxyOptions, proxySchema } from './schema.js'
+import { type ProxyOptions, proxySchema } from './proxy-schema.js'
+import { type GuardOptions, guardSchema } from './schema.js'
 import type { Source } from './sources.js'
 import type { Entry, MapNode, Node, ScalarNode } from './tree.js'
 
@@ -119,11 +120,13 @@ function withVariables(section: 'guard' | 'proxy', names: string[], node: Node, 
     const value = env[variable]
     if (value === undefined || value === '') continue
     const place: Place = { file: `environment ${variable}`, line: 0, column: 0 }
-    const number = /^\d+(?:\.\d+)?$/.test(value)
-    const scalar: ScalarNode = number
-      ? { kind: 'number', place, value: Number(value), written: value }
-      : { kind: 'text', place, value, written: value, literal: true }
+    const scalar: ScalarNode = { ...scalarOf(value), place, written: value }
     entries.set(name, { place, node: scalar })
   }
   return { ...(node as MapNode), entries }
+}
+
+function scalarOf(value: string): Pick<ScalarNode, 'kind' | 'value' | 'literal'> {
+  if (/^\d+(?:\.\d+)?$/.test(value)) return { kind: 'number', value: Number(value) }
+  return value === 'true' || value === 'false' ? { kind: 'boolean', value: value === 'true' } : { kind: 'text', value, literal: true }
 }

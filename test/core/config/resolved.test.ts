@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InstanceSpec } from '../../../src/core/spec.js'
+import { PLAIN_PROXY, plainRules } from '../fixture-proxy.js'
 import { configOf } from './fake-world.js'
 
 const POLICY = {
@@ -63,14 +64,9 @@ test('a program with a command and nothing else has every default', () => {
     ],
     groups: [{ name: 'web', priority: 999, programs: ['web'] }],
     proxy: {
+      ...PLAIN_PROXY,
       listen: { host: '0.0.0.0', port: 6006 },
-      workers: 1,
       accessLog: { path: '/srv/logs/access.log', format: 'combined', maxBytes: 50 * 1024 * 1024, backups: 10 },
-      idleTimeoutMs: 75_000,
-      headerTimeoutMs: 30_000,
-      maxHeaderBytes: 65_536,
-      maxConnections: 10_000,
-      drainMs: 30_000,
     },
     routes: [],
   })
@@ -275,22 +271,29 @@ routes:
   - { prefix: /s/, to: ["unix:/run/a.sock", "unix:/run/b.sock"], protocol: h2c }
   - { prefix: /m/, to: ["http://a", "http://[::1]:81/"] }
 `)
-  const usual = { strip: true, holdMs: 30_000, timeoutMs: 60_000, connectTimeoutMs: 5000 }
   assert.deepEqual(routes, [
-    { prefix: '/', to: { program: 'web' }, protocol: 'http1', ...usual },
-    { prefix: '/grpc/', to: { program: 'web' }, protocol: 'h2c', strip: false, holdMs: 0, timeoutMs: 300_000, connectTimeoutMs: 250 },
-    { prefix: '/a/b/', to: { endpoints: [{ host: '10.0.0.1', port: 50_051 }] }, protocol: 'h2c', ...usual },
-    { prefix: '/s/', to: { endpoints: [{ socket: '/run/a.sock' }, { socket: '/run/b.sock' }] }, protocol: 'h2c', ...usual },
+    { ...plainRules('/'), to: { program: 'web' }, weights: [] },
     {
-      prefix: '/m/',
+      ...plainRules('/grpc/'),
+      to: { program: 'web' },
+      weights: [],
+      protocol: 'h2c',
+      strip: false,
+      holdMs: 0,
+      timeoutMs: 300_000,
+      connectTimeoutMs: 250,
+    },
+    { ...plainRules('/a/b/'), to: { endpoints: [{ host: '10.0.0.1', port: 50_051 }] }, weights: [], protocol: 'h2c' },
+    { ...plainRules('/s/'), to: { endpoints: [{ socket: '/run/a.sock' }, { socket: '/run/b.sock' }] }, weights: [], protocol: 'h2c' },
+    {
+      ...plainRules('/m/'),
       to: {
         endpoints: [
           { host: 'a', port: 80 },
           { host: '::1', port: 81 },
         ],
       },
-      protocol: 'http1',
-      ...usual,
+      weights: [],
     },
   ])
 })
