@@ -1,4 +1,5 @@
 // The PROXY protocol's header, versions 1 and 2: who the peer of a connection really is, told by the proxy in front of us.
+import { parseAddress } from './address.js'
 
 export type ProxyHeader =
   /** More bytes are needed. */
@@ -33,17 +34,11 @@ function readVersion1(bytes: Uint8Array): ProxyHeader {
   const words = V1_LINE.exec(text.slice(0, end))
   if (words === null) return bad('a PROXY header that cannot be read')
   const [, family, source] = words as unknown as [string, 'TCP4' | 'TCP6', string]
-  const fits = family === 'TCP4' ? isIpv4(source) : IPV6.test(source) && source.includes(':')
+  const fits = parseAddress(source) !== null && source.includes(':') === (family === 'TCP6')
   return fits ? { kind: 'header', length, address: source } : bad('a PROXY header without a client address')
 }
 
 const V1_LINE = /^PROXY (TCP4|TCP6) (\S+) (\S+) [0-9]{1,5} [0-9]{1,5}$/
-const IPV6 = /^[0-9a-fA-F:.]{2,45}$/
-
-function isIpv4(text: string): boolean {
-  const parts = text.split('.')
-  return parts.length === 4 && parts.every(part => /^[0-9]{1,3}$/.test(part) && Number(part) < 256)
-}
 
 function readVersion2(bytes: Uint8Array): ProxyHeader {
   for (let at = 0; at < Math.min(bytes.length, SIGNATURE.length); at++) {

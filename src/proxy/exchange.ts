@@ -126,12 +126,12 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.body.data(chunk, start, end)
     const limit = this.attempts?.route.rules.maxBodyBytes ?? 0
     if (limit > 0 && this.body.bytes > limit && !this.isTunnel)
-      this.refuse({ code: 'BODY_TOO_LARGE', message: `the request body is larger than ${limit} bytes` })
+      this.refuse({ code: 'REQUEST_BODY_TOO_LARGE', message: `the request body is larger than ${limit} bytes` })
   }
 
   requestEnd(trailers: Fields): void {
     this.clocks.touch()
-    this.body.end(trailerFields(trailers))
+    this.body.end(trailers.length === 0 ? trailers : trailerFields(trailers))
     if (this.isTunnel && this.isAnswerSent) this.finish()
   }
 
@@ -167,7 +167,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   answerEnd(trailers: Fields): void {
-    const passed = trailerFields(trailers)
+    const passed = trailers.length === 0 ? trailers : trailerFields(trailers)
     this.entry.grpcStatus = fieldValue(passed, 'grpc-status') ?? this.entry.grpcStatus
     if (!this.isTunnel) this.answerComplete()
     this.client.sendEnd(this.acceptsTrailers ? passed : [])
@@ -207,7 +207,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     const { upstream } = this.entry
     if (this.clocks.isClientDeadline)
       this.refuse({ code: 'DEADLINE_PASSED', message: `${upstream} did not finish within the call's grpc-timeout` })
-    else this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${upstream}: not done within the route's total_timeout` })
+    else this.refuse({ code: 'TIME_LIMIT_PASSED', message: `${upstream} did not finish within the route's total_timeout` })
   }
 
   silent(): void {

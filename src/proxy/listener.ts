@@ -1,36 +1,38 @@
-// One port, two protocols: the first bytes of a connection say whether it speaks h2c or HTTP/1.1.
+// A door: accepts connections within the limits, has TLS spoken where it is the TLS door, and follows each to its end.
 import { createServer, type Server, type Socket } from 'node:net'
-import { Delay, type Expiring } from './delays.js'
-import { Wire, type WireOwner } from './wire.js'
+import { TLSSocket } from 'node:tls'
+import type { Certificate } from './certificate.js'
+import { readIntroduction } from './introduction.js'
+import { Visit, type VisitEvents, type VisitOptions } from './visit.js'
+import { Wire } from './wire.js'
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-
-/** A client's connection, once its protocol is known. */
-export interface Connection extends WireOwner {
-  /** Answers what runs, takes nothing new. */
-  drain(): void
-}
-
-export interface ListenerOptions {
+export interface ListenerOptions extends VisitOptions {
   maxConnections: number
-  /** A connection that has not said enough by then is closed. */
-  firstBytesMs: number
-  /** Makes the codec; `closed` is called when the connection is gone. */
-  http1(wire: Wire, closed: () => void): Connection
-  http2(wire: Wire, closed: () => void): Connection
+  /** From one address; 0: no limit. */
+  maxConnectionsPerClient: number
+  /** May this address connect, as the sender of a PROXY header? */
+  mayIntroduce(address: string): boolean
+  /** null: plaintext. */
+  certificate: Certificate | null
   /** The socket cannot be listened on. */
   failed(error: Error): void
 }
 
-export class Listener {
+export class Listener implements VisitEvents {
   private readonly options: ListenerOptions
+  private readonly visitOptions: VisitOptions
   private readonly server: Server
   private readonly visits = new Set<Visit>()
+  /** TLS connections that have not said hello yet. */
+  private readonly greeting = new Set<TLSSocket>()
+  private readonly perClient = new Map<string, number>()
   private isDraining = false
   private whenEmpty: (() => void) | null = null
 
   constructor(options: ListenerOptions) {
     this.options = options
+    // In front of TLS the header has been read before the handshake.
+    this.visitOptions = options.certificate === null ? options : { ...options, proxyHeader: 'none' }
     // Paused: the wire reads by its own means from the first byte on.
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => this.accept(socket))
     this.server.maxConnections = options.maxConnections
@@ -53,80 +55,80 @@ export class Listener {
 
   destroyAll(): void {
     for (const visit of this.visits) visit.wire.destroy()
+    for (const socket of this.greeting) socket.destroy()
+  }
+
+  named(visit: Visit): boolean {
+    const { maxConnectionsPerClient } = this.options
+    if (maxConnectionsPerClient === 0) return true
+    const address = visit.wire.remoteAddress
+    const count = this.perClient.get(address) ?? 0
+    if (count >= maxConnectionsPerClient) return false
+    this.perClient.set(address, count + 1)
+    visit.isCounted = true
+    return true
+  }
+
+  known(visit: Visit): void {
+    if (this.isDraining) visit.connection?.drain()
+  }
+
+  closed(visit: Visit): void {
+    if (visit.isCounted) {
+      const address = visit.wire.remoteAddress
+      const left = (this.perClient.get(address) ?? 1) - 1
+      if (left === 0) this.perClient.delete(address)
+      else this.perClient.set(address, left)
+    }
+    this.visits.delete(visit)
+    this.tellEmpty()
   }
 
   private accept(socket: Socket): void {
-    const visit = new Visit(Wire.accepted(socket), this.options, {
-      known: connection => {
-        if (this.isDraining) connection.drain()
-      },
-      closed: () => {
-        this.visits.delete(visit)
-        this.tellEmpty()
-      },
+    const { certificate, proxyHeader, mayIntroduce } = this.options
+    const address = clientAddress(socket.remoteAddress)
+    if (proxyHeader === 'required' && !mayIntroduce(address)) socket.destroy()
+    else if (certificate === null) this.visit(Wire.accepted(socket, address))
+    else if (proxyHeader === 'none') this.greet(socket, address, certificate)
+    else readIntroduction(socket, this.options.firstBytesMs, client => this.greet(socket, client ?? address, certificate))
+  }
+
+  private visit(wire: Wire): void {
+    this.visits.add(new Visit(wire, this.visitOptions, this))
+  }
+
+  /** TLS first; a client that does not finish its hello in time is let go. */
+  private greet(socket: Socket, address: string, certificate: Certificate): void {
+    const { context } = certificate
+    const secure = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['h2', 'http/1.1'] })
+    const limit = setTimeout(() => secure.destroy(), this.options.firstBytesMs)
+    const left = () => {
+      clearTimeout(limit)
+      this.greeting.delete(secure)
+      this.tellEmpty()
+    }
+    this.greeting.add(secure)
+    // A handshake that fails is the client's business; 'close' follows.
+    const failed = () => secure.destroy()
+    secure.on('error', failed)
+    secure.once('close', left)
+    secure.once('secure', () => {
+      secure.off('close', left)
+      secure.off('error', failed)
+      this.visit(Wire.over(secure, address))
+      left()
     })
-    this.visits.add(visit)
   }
 
   private tellEmpty(): void {
-    if (this.visits.size > 0 || this.whenEmpty === null) return
+    if (this.visits.size + this.greeting.size > 0 || this.whenEmpty === null) return
     this.whenEmpty()
     this.whenEmpty = null
   }
 }
 
-interface VisitEvents {
-  known(connection: Connection): void
-  closed(): void
-}
-
-/** A connection from its first byte on: reads until the protocol is certain, then hands the wire and the bytes to its codec. */
-class Visit implements WireOwner, Expiring {
-  readonly wire: Wire
-  connection: Connection | null = null
-  private readonly options: ListenerOptions
-  private readonly events: VisitEvents
-  private readonly limit = new Delay(this)
-  /** Bytes of the preface that have come. */
-  private seen = 0
-
-  constructor(wire: Wire, options: ListenerOptions, events: VisitEvents) {
-    this.wire = wire
-    this.options = options
-    this.events = events
-    wire.owner = this
-    this.limit.start(options.firstBytesMs)
-  }
-
-  received(chunk: Buffer, start: number, end: number): void {
-    const fresh = Math.min(end - start, PREFACE.length - this.seen)
-    const fits = PREFACE.compare(chunk, start, start + fresh, this.seen, this.seen + fresh) === 0
-    if (fits && this.seen + fresh < PREFACE.length) {
-      this.seen += fresh
-      return
-    }
-    this.limit.stop()
-    const { wire, options, seen } = this
-    this.connection = fits ? options.http2(wire, this.events.closed) : options.http1(wire, this.events.closed)
-    wire.owner = this.connection
-    // What came before this chunk was a beginning of the preface.
-    if (seen > 0) this.connection.received(PREFACE, 0, seen)
-    this.connection.received(chunk, start, end)
-    this.events.known(this.connection)
-  }
-
-  ended(): void {
-    this.wire.destroy()
-  }
-
-  closed(): void {
-    this.limit.stop()
-    this.events.closed()
-  }
-
-  writable(): void {}
-
-  expired(): void {
-    this.wire.destroy()
-  }
+/** An IPv4 client of a dual-stack socket is told as IPv4. */
+function clientAddress(address: string | undefined): string {
+  if (address === undefined) return 'unknown'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

@@ -11,6 +11,7 @@ export class RequestBody {
   bytes = 0
   isComplete = false
   private readonly client: ClientStream
+  private readonly isBodyless: boolean
   /** keep: all of it so far is in `kept`.  pass: it only goes by.  drop: nobody reads it. */
   private mode: 'keep' | 'pass' | 'drop' = 'keep'
   private kept: Buffer[] | null = null
@@ -21,6 +22,7 @@ export class RequestBody {
 
   constructor(client: ClientStream) {
     this.client = client
+    this.isBodyless = client.head.bodyless
     this.isComplete = client.head.bodyless
   }
 
@@ -41,6 +43,7 @@ export class RequestBody {
   }
 
   end(trailers: Fields): void {
+    if (this.isComplete) return
     this.isComplete = true
     this.trailers = trailers
     this.upstream?.sendEnd(trailers)
@@ -52,7 +55,7 @@ export class RequestBody {
     this.drainedBytes = 0
     if (this.kept !== null) for (const chunk of this.kept) upstream.sendData(chunk, 0, chunk.length)
     if (this.bytes > REPLAY_BYTES) this.forget()
-    if (this.isComplete && !this.client.head.bodyless) upstream.sendEnd(this.trailers)
+    if (this.isComplete && !this.isBodyless) upstream.sendEnd(this.trailers)
   }
 
   /** So many bytes have left towards the attempt; those of a repeated beginning have been granted before. */

@@ -59,8 +59,7 @@ export class Wire {
   }
 
   /** A connection that was accepted with `pauseOnConnect`; nothing has been read from it. */
-  static accepted(socket: Socket): Wire {
-    const address = clientAddress(socket.remoteAddress)
+  static accepted(socket: Socket, address: string): Wire {
     const adopted = adopt(socket, size => wire.owner?.received(shared, 0, size))
     const wire: Wire = new Wire(adopted ?? socket, address)
     if (adopted === null) wire.readByEvents()
@@ -233,10 +232,4 @@ function adopt(socket: Socket, received: (bytes: number) => void): Socket | null
   ;(adopted as unknown as { _server: unknown })._server = inner._server
   inner._server = null
   return adopted
-}
-
-/** An IPv4 client of a dual-stack socket is told as IPv4. */
-function clientAddress(address: string | undefined): string {
-  if (address === undefined) return 'unknown'
-  return address.startsWith('::ffff:') ? address.slice(7) : address
 }
