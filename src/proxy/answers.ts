@@ -45,7 +45,9 @@ export function refuseHttp(client: ClientStream, refusal: Refusal): void {
 }
 
 /** The body of every refusal. */
-export function errorValue({ code, message }: Pick<Refusal, 'code' | 'message'>): { error: { code: ErrorCode; message: string; hint: string } } {
+export function errorValue({ code, message }: Pick<Refusal, 'code' | 'message'>): {
+  error: { code: ErrorCode; message: string; hint: string }
+} {
   return { error: { code, message, hint: ERRORS[code].hint } }
 }
 

@@ -44,6 +44,8 @@ export function readCertificate({ certificate, key }: TlsSpec): SecureContext {
   try {
     return createSecureContext({ cert: readFileSync(certificate), key: readFileSync(key), minVersion: 'TLSv1.2' })
   } catch (cause) {
-    throw new AppError('TLS_UNREADABLE', `certificate ${certificate}, key ${key}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    throw new AppError('TLS_UNREADABLE', `certificate ${certificate}, key ${key}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    })
   }
 }

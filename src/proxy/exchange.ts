@@ -12,10 +12,11 @@ import { randomUUID } from 'node:crypto'
 import { type AccessEntry, newEntry } from '../core/access-line.js'
 import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
-import { type Admission, admit } from './admission.js'
+import { type Admission, admit, translates } from './admission.js'
 import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
+import { GrpcWebStream, isGrpcWeb } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { RequestBody } from './request-body.js'
 import type { Choice, Route } from './routes.js'
@@ -28,7 +29,8 @@ const INTERNAL_ERROR = 2
 
 /** Serves one request from its head to its last byte. */
 export function serve(client: ClientStream, traffic: Traffic): void {
-  new Exchange(client, traffic).begin()
+  const seen = isGrpcWeb(client.head) && translates(client.head, traffic) ? new GrpcWebStream(client) : client
+  new Exchange(seen, traffic).begin()
 }
 
 class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner {
@@ -86,8 +88,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
         this.refuse(admission.refusal)
         break
       case 'options':
-        this.beginAnswer(200)
-        this.client.sendHead(200, ['content-length', '0'], 'now')
+        this.beginAnswer(admission.status)
+        this.client.sendHead(admission.status, admission.fields, 'now')
         break
       case 'health':
         this.answerHealth(proxyHealth(this.traffic))
@@ -110,7 +112,12 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.entry.attempts++
     this.entry.endpoint = choice.id
     const { deadlineLeftMs } = this.clocks
-    const head = upstreamHead(this.client.head, { rules: route.rules, target: this.target, requestId: this.entry.requestId, deadlineLeftMs })
+    const head = upstreamHead(this.client.head, {
+      rules: route.rules,
+      target: this.target,
+      requestId: this.entry.requestId,
+      deadlineLeftMs,
+    })
     return choice.endpoint.pool(route.rules.protocol).open(head, this, route.rules.connectTimeoutMs)
   }
 

@@ -26,7 +26,7 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     acceptsTrailers: acceptsTrailers(head),
     deadlineLeftMs: facts.deadlineLeftMs,
   })
-  return { method, target: facts.target, scheme, authority, fields, bodyless, upgrade: protocol === 'http1' ? head.upgrade : null }
+  return { method, target: facts.target, scheme, authority, fields, bodyless, upgrade: head.upgrade }
 }
 
 /** Has the client said that it reads trailers?  RFC 9110 6.5.1. */

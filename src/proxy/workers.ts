@@ -6,8 +6,8 @@ import { resolve } from 'node:path'
 import { AppError } from '../core/error.js'
 import type { RouteTable } from '../core/route-table.js'
 import type { ProxySpec } from '../core/spec.js'
-import { drainLeftovers } from './leftover.js'
 import { bindDoors, closeDoors, type Doors } from './doors.js'
+import { drainLeftovers } from './leftover.js'
 import type { BoundSocket, PortHolder } from './socket.js'
 import { WorkerProcess, type WorkerStatus } from './worker-process.js'
 
@@ -162,7 +162,12 @@ class Workers implements Proxy {
 
   status(): ProxyStatus {
     const { plain, tls } = this.doors
-    return { listen: addressOf(plain), tls: tls && addressOf(tls), generation: this.generation, workers: [...this.workers].map(worker => worker.status()) }
+    return {
+      listen: addressOf(plain),
+      tls: tls && addressOf(tls),
+      generation: this.generation,
+      workers: [...this.workers].map(worker => worker.status()),
+    }
   }
 
   private startWorker(slot: number): WorkerProcess {
