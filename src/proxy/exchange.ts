@@ -11,18 +11,21 @@
 import { randomUUID } from 'node:crypto'
 import { type AccessEntry, newEntry } from '../core/access-line.js'
 import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
+import { acceptedCoding } from '../core/content-coding.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
 import { type Admission, admit, translates } from './admission.js'
 import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
+import { CompressingStream } from './compress.js'
 import { GrpcWebStream, isGrpcWeb } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { RequestBody } from './request-body.js'
 import type { Choice, Route } from './routes.js'
-import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamStream } from './stream.js'
+import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 import { acceptsTrailers, upstreamHead } from './upstream-head.js'
+import { agreeUpgrade } from './websocket.js'
 
 // RST_STREAM's INTERNAL_ERROR: the answer is not complete.
 const INTERNAL_ERROR = 2
@@ -34,7 +37,7 @@ export function serve(client: ClientStream, traffic: Traffic): void {
 }
 
 class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner {
-  private readonly client: ClientStream
+  private client: ClientStream
   private readonly traffic: Traffic
   private readonly clocks: Clocks
   private readonly body: RequestBody
@@ -44,6 +47,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private phase: 'asking' | 'sent' | 'answered' | 'over' = 'asking'
   private attempts: Attempts | null = null
   private target = ''
+  /** The head of the attempt. */
+  private asked: UpstreamHead | null = null
   private stopCheck: (() => void) | null = null
   /** Bytes go both ways unread until both have ended. */
   private isTunnel = false
@@ -77,6 +82,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     const { rules } = route
     this.target = target
     this.entry.upstream = rules.upstream
+    const coding = rules.compression ? acceptedCoding(this.client.head.fields) : null
+    if (coding !== null) this.client = new CompressingStream(this.client, coding, this.traffic.settings.compression)
     this.attempts = new Attempts(this, { route, head: this.client.head, traffic: this.traffic })
     this.clocks.startDeadline(rules.totalTimeoutMs)
     this.attempts.next()
@@ -158,13 +165,18 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
       this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status} from ${entry.upstream}`, grpc: grpcFromHttp(status) })
       return
     }
+    const passed = status === 101 ? agreeUpgrade(fields, this.asked!, this.client.head) : fields
+    if (passed === null) {
+      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${entry.upstream}: 101 without the proof that it understood the upgrade` })
+      return
+    }
     this.body.forget()
     this.beginAnswer(status)
     this.isTunnel = status === 101
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     this.clocks.watchSilence(this.grpc ? timeoutMs : idleTimeoutMs)
     if (end === 'now') this.answerComplete()
-    this.client.sendHead(status, responseFields(fields, { acceptsTrailers: this.acceptsTrailers }), end)
+    this.client.sendHead(status, responseFields(passed, { acceptsTrailers: this.acceptsTrailers }), end)
   }
 
   answerData(chunk: Buffer, start: number, end: number): void {

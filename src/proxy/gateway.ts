@@ -46,6 +46,7 @@ export class Gateway {
     this.traffic = {
       routes: this.routes,
       hold: this.hold,
+      settings,
       version: options.version,
       isDraining: () => this.state === 'draining',
       record: entry => this.accessLog?.record(entry),

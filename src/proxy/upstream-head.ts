@@ -3,6 +3,7 @@ import { isGrpcContentType } from '../core/grpc.js'
 import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
 import type { RequestHead, UpstreamHead } from './stream.js'
+import { askUpgrade } from './websocket.js'
 
 export interface UpstreamHeadFacts {
   rules: TableRoute
@@ -26,7 +27,8 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     acceptsTrailers: acceptsTrailers(head),
     deadlineLeftMs: facts.deadlineLeftMs,
   })
-  return { method, target: facts.target, scheme, authority, fields, bodyless, upgrade: head.upgrade }
+  const { upgrade } = head
+  return { method, target: facts.target, scheme, authority, fields: upgrade === null ? fields : askUpgrade(fields, protocol), bodyless, upgrade }
 }
 
 /** Has the client said that it reads trailers?  RFC 9110 6.5.1. */
