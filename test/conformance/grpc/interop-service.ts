@@ -45,9 +45,9 @@ export interface InteropServer {
 }
 
 /** The service as interop-test-descriptions.md wants it, but for compression: grpc-js servers cannot compress. */
-export async function interopServer(): Promise<InteropServer> {
+export async function interopServer(options: grpc.ServerOptions = {}): Promise<InteropServer> {
   const seen: grpc.Metadata[] = []
-  const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 })
+  const server = new grpc.Server({ 'grpc.max_receive_message_length': -1, ...options })
   const { UnimplementedCall: _, UnimplementedStream: __, ...served } = SERVICE
   server.addService(served as unknown as grpc.ServiceDefinition, {
     EmptyCall: (call: grpc.ServerUnaryCall<Message, Message>, reply: grpc.sendUnaryData<Message>) => {

@@ -1,6 +1,6 @@
 // A wire tap between a client and the proxy: it counts connections and notes which frames the proxy sends.
 import { connect, type Socket } from 'node:net'
-import { TYPE } from '../h2-frames.js'
+import { type Frame, TYPE } from '../h2-frames.js'
 import { rawOrigin } from '../origins.js'
 
 export interface Tap {
@@ -23,20 +23,23 @@ export async function tap(port: number): Promise<Tap> {
     proxy.on('close', () => client.destroy())
     client.pipe(proxy)
     proxy.pipe(client)
-    watch(proxy, (type, payload) => type === TYPE.GOAWAY && goaways.push(payload.readUInt32BE(4)))
+    onFrames(proxy, ({ type, payload }) => type === TYPE.GOAWAY && goaways.push(payload.readUInt32BE(4)))
   })
   return { port: origin.port, accepted: origin.accepted, goaways, close: origin.close }
 }
 
-function watch(socket: Socket, seen: (type: number, payload: Buffer) => void): void {
+/** Calls `seen` for every frame a socket brings.  skip: bytes before the first. */
+export function onFrames(socket: Socket, seen: (frame: Frame) => void, skip = 0): void {
   let rest: Buffer = Buffer.alloc(0)
+  let skipped = 0
   socket.on('data', (chunk: Buffer) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    let at = 0
+    let at = Math.min(skip - skipped, rest.length)
+    skipped += at
     while (rest.length - at >= 9) {
       const end = at + 9 + rest.readUIntBE(at, 3)
       if (rest.length < end) break
-      seen(rest[at + 3]!, rest.subarray(at + 9, end))
+      seen({ type: rest[at + 3]!, flags: rest[at + 4]!, id: rest.readUInt32BE(at + 5), payload: rest.subarray(at + 9, end) })
       at = end
     }
     rest = rest.subarray(at)

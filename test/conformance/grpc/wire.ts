@@ -30,6 +30,8 @@ export class WireStream {
   /** The peer's END_STREAM has come. */
   ended = false
   resetCode: number | null = null
+  /** This end has sent END_STREAM or RST. */
+  done = false
   readonly bornAtMs = performance.now()
   /** When the peer ended or reset it, or the connection went. */
   overAtMs = 0
@@ -37,7 +39,9 @@ export class WireStream {
   readonly over: Promise<void>
   settle: () => void = () => {}
   credit: number
-  readonly queue: { bytes: Buffer; cost: number }[] = []
+  /** Waits for the peer's windows, from `queueAt` on. */
+  queue: { bytes: Buffer; cost: number; last: boolean }[] = []
+  queueAt = 0
 
   constructor(wire: Wire, id: number, credit: number) {
     this.wire = wire
@@ -108,6 +112,8 @@ export class Wire {
   private awaited: number
   private block: { id: number; flags: number; parts: Buffer[] } | null = null
   private credit = DEFAULT_WINDOW
+  /** Streams whose DATA waits for a window. */
+  private readonly waiting = new Set<WireStream>()
   private out: Buffer[] = []
   private nextId = 1
   private pongs: ((payload: Buffer) => void)[] = []
@@ -156,7 +162,7 @@ export class Wire {
       const flags = (at + FRAME_BYTES >= block.length ? FLAG.END_HEADERS : 0) | (at === 0 && end === 'end' ? FLAG.END_STREAM : 0)
       frames.push(frame(at === 0 ? TYPE.HEADERS : TYPE.CONTINUATION, flags, id, block.subarray(at, at + FRAME_BYTES)))
     }
-    this.enqueue(id, Buffer.concat(frames), 0)
+    this.enqueue(id, { bytes: Buffer.concat(frames), cost: 0, last: end === 'end' })
   }
 
   /** DATA, cut into frames, sent as the peer's windows allow.  padding: bytes of it in each frame. */
@@ -165,11 +171,14 @@ export class Wire {
       const part = payload.subarray(at, at + FRAME_BYTES)
       const last = end === 'end' && at + FRAME_BYTES >= payload.length ? FLAG.END_STREAM : 0
       const body = padding === undefined ? part : Buffer.concat([Buffer.from([padding]), part, Buffer.alloc(padding)])
-      this.enqueue(id, frame(TYPE.DATA, last | (padding === undefined ? 0 : PADDED), id, body), body.length)
+      const bytes = frame(TYPE.DATA, last | (padding === undefined ? 0 : PADDED), id, body)
+      this.enqueue(id, { bytes, cost: body.length, last: last !== 0 })
     }
   }
 
   reset(id: number, code: number): void {
+    const stream = this.streams.get(id)
+    if (stream !== undefined) stream.done = true
     this.send(frame(TYPE.RST, 0, id, uint32(code)))
   }
 
@@ -206,8 +215,11 @@ export class Wire {
     this.socket.resetAndDestroy()
   }
 
-  openStreams(): number {
-    return [...this.streams.values()].filter(stream => !stream.ended && stream.resetCode === null).length
+  /** Streams that neither end has reset and this end has not finished. */
+  openCalls(): number {
+    let count = 0
+    for (const stream of this.streams.values()) if (!stream.done && stream.resetCode === null) count++
+    return count
   }
 
   private flush(): void {
@@ -222,20 +234,26 @@ export class Wire {
     return stream
   }
 
-  private enqueue(id: number, bytes: Buffer, cost: number): void {
+  private enqueue(id: number, part: WireStream['queue'][number]): void {
     const stream = this.streams.get(id) ?? this.born(id)
-    stream.queue.push({ bytes, cost })
+    stream.queue.push(part)
     this.pump(stream)
   }
 
   private pump(stream: WireStream): void {
-    for (let next = stream.queue[0]; next !== undefined; next = stream.queue[0]) {
-      if (next.cost > 0 && (next.cost > stream.credit || next.cost > this.credit)) return
+    for (let next = stream.queue[stream.queueAt]; next !== undefined; next = stream.queue[stream.queueAt]) {
+      if (next.cost > 0 && (next.cost > stream.credit || next.cost > this.credit)) {
+        this.waiting.add(stream)
+        return
+      }
       stream.credit -= next.cost
       this.credit -= next.cost
-      stream.queue.shift()
+      stream.queueAt++
+      stream.done ||= next.last
       this.send(next.bytes)
     }
+    forget(stream)
+    this.waiting.delete(stream)
   }
 
   private receive(chunk: Buffer): void {
@@ -315,7 +333,7 @@ export class Wire {
     if (id === 0) {
       this.granted += bytes
       this.credit += bytes
-      for (const stream of this.streams.values()) this.pump(stream)
+      for (const stream of this.waiting) this.pump(stream)
       return
     }
     const stream = this.streams.get(id)
@@ -329,7 +347,8 @@ export class Wire {
     if (stream === undefined) return
     stream.see(`RST(${code})`)
     stream.resetCode ??= code
-    stream.queue.length = 0
+    forget(stream)
+    this.waiting.delete(stream)
     stream.settle()
     this.options.reset?.(stream, code)
   }
@@ -369,6 +388,11 @@ export class Wire {
     stream.settle()
     this.options.ended?.(stream)
   }
+}
+
+function forget(stream: WireStream): void {
+  if (stream.queue.length > 0) stream.queue = []
+  stream.queueAt = 0
 }
 
 function withoutPadding({ flags, payload, type }: Frame): Buffer {

@@ -1,0 +1,348 @@
+// One HTTP/1.1 connection to a service: one exchange at a time, kept only where both messages were complete and not a byte followed.
+//
+//   CONNECTING ─► IDLE ─► HEAD ─► LENGTH | CHUNKED | UNTIL_CLOSE ─► IDLE …       ─► GONE
+//                          └─► TUNNEL                                after 101
+//
+// A byte or an end in IDLE means that the connection cannot be trusted with another request: it is dropped (RFC 9112 9.3, response queue poisoning).
+import type { Fields } from '../../core/headers.js'
+import { Delay, type Expiring } from '../delays.js'
+import { type Failure, type UpstreamEvents, WINDOW_BYTES } from '../stream.js'
+import type { PoolLimits } from '../upstream/limits.js'
+import type { Wire, WireOwner } from '../wire.js'
+import { ChunkedDecoder } from './chunked.js'
+import type { Http1UpstreamStream } from './client-stream.js'
+import { AnswerParser, headEnd } from './head-parser.js'
+import { PartialHead } from './partial-head.js'
+
+const CONNECTING = 0
+const IDLE = 1
+const HEAD = 2
+const LENGTH = 3
+const CHUNKED = 4
+const UNTIL_CLOSE = 5
+const TUNNEL = 6
+const GONE = 7
+
+/** One read more may come after reading was paused. */
+const PAUSE_BYTES = WINDOW_BYTES - 64 * 1024
+/** Heads below 200 before one answer. */
+const MAX_INFORMATIONAL = 64
+
+/** Who keeps the connections. */
+export interface ConnectionPool {
+  readonly limits: PoolLimits
+  connected(connection: Http1ClientConnection): void
+  /** The exchange is over and another may begin. */
+  idle(connection: Http1ClientConnection): void
+  /** No connection came about.  message: the system's words. */
+  refused(connection: Http1ClientConnection, message: string): void
+  /** Not to be used any more. */
+  gone(connection: Http1ClientConnection): void
+}
+
+export class Http1ClientConnection implements WireOwner, Expiring {
+  /** For the stream of the exchange under way. */
+  stream: Http1UpstreamStream | null = null
+  private readonly pool: ConnectionPool
+  private wire: Wire | null = null
+  private readonly parser: AnswerParser
+  private readonly chunked: ChunkedDecoder
+  private readonly partial: PartialHead
+  private readonly idleLimit = new Delay(this)
+  private phase = CONNECTING
+  private exchanges = 0
+  private informational = 0
+  private hasAnswerByte = false
+  private left = 0
+  /** Of the answer's body, delivered and not granted. */
+  private ahead = 0
+  private isPaused = false
+  /** The answer lets the connection be used again. */
+  private keeps = false
+  private serviceEnded = false
+
+  constructor(pool: ConnectionPool) {
+    this.pool = pool
+    this.parser = new AnswerParser(pool.limits)
+    this.chunked = new ChunkedDecoder(pool.limits)
+    this.partial = new PartialHead(pool.limits.maxHeaderBytes, 'head')
+  }
+
+  /** Right after construction: its wire, not yet connected. */
+  over(wire: Wire): void {
+    this.wire = wire
+    wire.owner = this
+  }
+
+  connected(): void {
+    if (this.phase !== CONNECTING) return
+    this.phase = IDLE
+    this.pool.connected(this)
+  }
+
+  /** Sends a request.  Only for an idle connection. */
+  begin(stream: Http1UpstreamStream): void {
+    this.idleLimit.stop()
+    this.stream = stream
+    this.phase = HEAD
+    this.exchanges++
+    this.informational = 0
+    this.hasAnswerByte = false
+    this.ahead = 0
+    stream.begin(this, this.wire!)
+  }
+
+  /** No exchange for as long as the limit says: closed. */
+  rest(): void {
+    this.phase = IDLE
+    this.idleLimit.start(this.pool.limits.idleMs)
+  }
+
+  expired(): void {
+    this.drop()
+  }
+
+  /** Gone at once; nobody waits for it any more. */
+  drop(): void {
+    this.leave()
+    this.wire?.destroy()
+  }
+
+  /** Gone in a moment: the exchange under way fails then. */
+  breakOff(): void {
+    this.wire?.destroy()
+  }
+
+  granted(bytes: number): void {
+    this.ahead -= bytes
+    if (this.isPaused && this.ahead <= PAUSE_BYTES) this.resume()
+  }
+
+  tunnelRequestEnded(): void {
+    this.wire!.end()
+    if (this.serviceEnded) this.finishTunnel()
+  }
+
+  received(chunk: Buffer, start: number, end: number): void {
+    let at = start
+    while (at < end) {
+      switch (this.phase) {
+        case HEAD:
+          at = this.readHead(chunk, at, end)
+          break
+        case LENGTH:
+          at = this.readLength(chunk, at, end)
+          break
+        case CHUNKED:
+          at = this.readChunked(chunk, at, end)
+          break
+        case UNTIL_CLOSE:
+        case TUNNEL:
+          at = this.deliver(chunk, at, end)
+          break
+        case IDLE:
+          this.drop()
+          return
+        default:
+          return
+      }
+    }
+  }
+
+  ended(): void {
+    this.serviceEnded = true
+    switch (this.phase) {
+      case IDLE:
+        this.drop()
+        break
+      case UNTIL_CLOSE:
+        this.complete([], 'last')
+        break
+      case TUNNEL:
+        this.endTunnelAnswer()
+        break
+      default:
+        this.lost('the service closed the connection')
+    }
+  }
+
+  writable(): void {
+    this.stream?.writable()
+  }
+
+  closed(error: Error | null): void {
+    if (this.phase === CONNECTING) {
+      this.phase = GONE
+      this.pool.refused(this, messageOf(error))
+    } else this.lost(error === null ? 'the service closed the connection' : messageOf(error))
+  }
+
+  // Heads.
+
+  private readHead(chunk: Buffer, at: number, end: number): number {
+    const { partial, parser } = this
+    this.hasAnswerByte = true
+    if (partial.isEmpty) {
+      const bound = headEnd(chunk, at, end)
+      if (bound !== -1 && bound - at <= this.pool.limits.maxHeaderBytes) {
+        if (parser.parse(chunk, at, bound)) this.answer(bound === end ? 'last' : 'more')
+        else this.nonsense(parser.fault)
+        return bound
+      }
+    }
+    at = partial.take(chunk, at, end)
+    if (partial.state === 'more') return at
+    if (partial.state === 'complete') {
+      const isSound = parser.parse(partial.bytes, 0, partial.length)
+      partial.clear()
+      if (isSound) this.answer(at === end ? 'last' : 'more')
+      else this.nonsense(parser.fault)
+    } else if (partial.state === 'large') this.nonsense(`a head of more than ${this.pool.limits.maxHeaderBytes} bytes`)
+    else this.nonsense('the answer has a bare CR or LF, or a control byte, in its head')
+    return at
+  }
+
+  /** A head is complete.  rest: are there bytes behind it? */
+  private answer(rest: 'last' | 'more'): void {
+    const { parser, stream } = this
+    const { status, lines } = parser
+    if (stream === null) return
+    if (status === 101) {
+      this.switchProtocols(stream)
+      return
+    }
+    if (status < 200) {
+      if (++this.informational > MAX_INFORMATIONAL) this.nonsense(`more than ${MAX_INFORMATIONAL} heads below 200`)
+      else stream.events?.informational(status, lines.fields)
+      return
+    }
+    const isBare = status === 204 || status === 304 || stream.head.method === 'HEAD'
+    this.keeps = parser.minor === 1 ? !lines.close : lines.keepAlive && !lines.close
+    if (isBare || (lines.lengths === 1 && lines.length === 0)) {
+      // A 204 that announces a body may be followed by one.
+      if (status === 204 && (lines.length > 0 || lines.codings > 0)) this.keeps = false
+      this.finish(stream, rest)?.answerHead(status, lines.fields, 'now')
+      return
+    }
+    this.left = lines.length
+    this.phase = lines.codings > 0 ? CHUNKED : lines.lengths > 0 ? LENGTH : UNTIL_CLOSE
+    if (this.phase === CHUNKED) this.chunked.begin()
+    stream.events?.answerHead(status, lines.fields, 'later')
+  }
+
+  private switchProtocols(stream: Http1UpstreamStream): void {
+    const { lines, minor } = this.parser
+    if (stream.head.upgrade === null || !lines.webSocket || !lines.connectionUpgrade || minor === 0) {
+      this.nonsense(stream.head.upgrade === null ? 'it answered 101 to a request without Upgrade' : 'its 101 does not agree to WebSocket')
+      return
+    }
+    this.phase = TUNNEL
+    stream.switched()
+    stream.events?.answerHead(101, lines.fields, 'later')
+  }
+
+  // Bodies, and the bytes of a tunnel.
+
+  private readLength(chunk: Buffer, at: number, end: number): number {
+    const bound = Math.min(end, at + this.left)
+    this.left -= bound - at
+    this.deliver(chunk, at, bound)
+    if (this.left === 0 && this.phase === LENGTH) this.complete([], bound === end ? 'last' : 'more')
+    return bound
+  }
+
+  private readChunked(chunk: Buffer, at: number, end: number): number {
+    const { chunked } = this
+    switch (chunked.step(chunk, at, end)) {
+      case 'data':
+        this.deliver(chunk, chunked.dataStart, chunked.dataEnd)
+        break
+      case 'end':
+        this.complete(chunked.trailers, chunked.at === end ? 'last' : 'more')
+        break
+      case 'bad':
+        this.nonsense(chunked.fault)
+        break
+    }
+    return chunked.at
+  }
+
+  private deliver(chunk: Buffer, start: number, end: number): number {
+    const { stream } = this
+    this.ahead += end - start
+    stream?.events?.answerData(chunk, start, end)
+    if (this.ahead > PAUSE_BYTES && stream !== null && this.stream === stream && !this.isPaused) {
+      this.isPaused = true
+      this.wire?.pauseReading()
+    }
+    return end
+  }
+
+  private resume(): void {
+    this.isPaused = false
+    this.wire?.resumeReading()
+  }
+
+  // Ends.
+
+  private complete(trailers: Fields, rest: 'last' | 'more'): void {
+    if (this.stream !== null) this.finish(this.stream, rest)?.answerEnd(trailers)
+  }
+
+  /** The answer is complete: keeps the connection or drops it.  Returns whom to tell. */
+  private finish(stream: Http1UpstreamStream, rest: 'last' | 'more'): UpstreamEvents | null {
+    const isKept = this.keeps && rest === 'last' && stream.isSent && !this.wire!.isBlocked && !this.serviceEnded
+    const events = stream.abandon()
+    this.stream = null
+    if (this.isPaused) this.resume()
+    if (isKept) {
+      this.phase = IDLE
+      this.pool.idle(this)
+    } else this.drop()
+    return events
+  }
+
+  private endTunnelAnswer(): void {
+    const { stream } = this
+    if (stream === null) return
+    stream.events?.answerEnd([])
+    if (stream.isSent) this.finishTunnel()
+  }
+
+  private finishTunnel(): void {
+    this.stream?.abandon()
+    this.leave()
+    this.wire?.end()
+  }
+
+  private lost(message: string): void {
+    const isUntouched = this.exchanges > 1 && !this.hasAnswerByte
+    this.fail({ code: 'UPSTREAM_BROKEN', message, again: isUntouched ? 'idempotent' : 'no' })
+  }
+
+  private nonsense(fault: string): void {
+    this.fail({ code: 'UPSTREAM_PROTOCOL', message: fault, again: 'no' })
+  }
+
+  private fail(failure: Failure): void {
+    const { stream } = this
+    this.drop()
+    stream?.fail(failure)
+  }
+
+  private leave(): void {
+    if (this.phase === GONE) return
+    this.phase = GONE
+    this.stream = null
+    this.partial.clear()
+    this.idleLimit.stop()
+    this.pool.gone(this)
+  }
+}
+
+/** The system's words; for a name with several addresses those about the first. */
+function messageOf(error: Error | null): string {
+  if (error === null) return 'the connection was closed before it was there'
+  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined
+  return first?.message || error.message || error.name
+}

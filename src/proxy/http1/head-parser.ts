@@ -1,0 +1,250 @@
+// The head of an HTTP/1 message: a request's or an answer's first line and its fields, judged so strictly that only one reading fits.
+//
+// The end is found by indexOf, the head becomes one latin1 string, and one pass over its bytes cuts names and values out of it.
+import { type FieldLimits, FieldLines, VALUE } from './field-lines.js'
+import { latin1Slice } from './latin1.js'
+
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const BLANK_LINE = Buffer.from('\r\n\r\n', 'latin1')
+/** Names of methods are short; a long first word is no request. */
+const MAX_METHOD_BYTES = 32
+
+/** Statuses with which a request is refused before it has become a head. */
+export type RefusedStatus = 400 | 408 | 414 | 417 | 431 | 501 | 505
+
+// Upper case only (F 33): methods are case-sensitive, and a service that folds them would see another one than we do.
+const METHOD = new Uint8Array(256)
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_') METHOD[char.charCodeAt(0)] = 1
+// What a target may hold is core/route.ts's business; here only what would end it or the line.
+const TARGET = new Uint8Array(256).fill(1, 0x21)
+TARGET[0x7f] = 0
+
+/** Where the first head in bytes[start, end) ends, its blank line included; -1 where it is not complete. */
+export function headEnd(bytes: Buffer, start: number, end: number): number {
+  const at = bytes.indexOf(BLANK_LINE, start)
+  return at === -1 || at + 4 > end ? -1 : at + 4
+}
+
+/** Parses requests' heads one after the other; what it says is about the last one. */
+export class RequestParser {
+  readonly lines = new FieldLines()
+  method = ''
+  target = ''
+  /** 0 or 1, of HTTP/1.x. */
+  minor = 1
+  /** The body's length; -1: chunked. */
+  contentLength = 0
+  upgrade: 'websocket' | null = null
+  /** 0 where the head is sound, else the status that refuses it, and why. */
+  status: 0 | RefusedStatus = 0
+  message = ''
+  private readonly limits: FieldLimits
+
+  constructor(limits: FieldLimits) {
+    this.limits = limits
+  }
+
+  /** bytes[start, end): a head with its blank line. */
+  parse(bytes: Buffer, start: number, end: number): boolean {
+    this.status = 0
+    this.message = ''
+    this.upgrade = null
+    this.contentLength = 0
+    const text = latin1Slice(bytes, start, end)
+    // One empty line before a request line is forgiven (RFC 9112 2.2).
+    const first = bytes[start] === CR && bytes[start + 1] === LF ? start + 2 : start
+    const linesAt = this.parseLine(bytes, first, end, text, start)
+    if (linesAt === -1) return false
+    const { lines, limits } = this
+    if (!lines.parse(bytes, linesAt, end - 2, text, start, limits)) {
+      return lines.isTooLarge ? this.refuse(431, tooLarge(limits)) : this.refuse(400, lines.fault)
+    }
+    if (lines.size + linesAt - first > limits.maxHeaderBytes) return this.refuse(431, tooLarge(limits))
+    return this.judgeHost() && this.judgeFraming() && this.judgeConnection()
+  }
+
+  refuse(status: RefusedStatus, message: string): boolean {
+    this.status = status
+    this.message = message
+    return false
+  }
+
+  /** The request line (RFC 9112 3).  Returns where the field lines begin, -1 where it is refused. */
+  private parseLine(bytes: Buffer, start: number, end: number, text: string, origin: number): number {
+    let at = start
+    while (METHOD[bytes[at]!] === 1) at++
+    if (at === start || bytes[at] !== SPACE || at - start > MAX_METHOD_BYTES) {
+      this.refuse(400, 'the request does not begin with a method in capitals and one space')
+      return -1
+    }
+    this.method = methodOf(bytes, start, at, text, origin)
+    const targetStart = ++at
+    while (TARGET[bytes[at]!] === 1) at++
+    if (at === targetStart || bytes[at] !== SPACE) {
+      this.refuse(400, 'the request line is not a method, a target and a version with one space between')
+      return -1
+    }
+    if (at - targetStart > this.limits.maxHeaderBytes) {
+      this.refuse(414, `the target has more than ${this.limits.maxHeaderBytes} bytes`)
+      return -1
+    }
+    this.target = text.slice(targetStart - origin, at - origin)
+    const minor = minorVersion(bytes, at + 1)
+    if (minor < 0 || at + 11 > end - 2) {
+      const version = text.slice(at + 1 - origin, at + 9 - origin)
+      this.refuse(
+        minor === -505 ? 505 : 400,
+        minor === -505 ? `${version} is not served here` : 'the request line does not end with its version',
+      )
+      return -1
+    }
+    this.minor = minor
+    return at + 11
+  }
+
+  /** RFC 9112 3.2; F 28. */
+  private judgeHost(): boolean {
+    const { lines } = this
+    if (lines.hosts > 1) return this.refuse(400, 'more than one Host field')
+    if (lines.hosts === 0) return this.minor === 0 || this.refuse(400, 'no Host field')
+    return isHost(lines.host) || this.refuse(400, 'the Host field is not a host and a port')
+  }
+
+  /** RFC 9112 6.1, 6.3; F 1-14. */
+  private judgeFraming(): boolean {
+    const { lines } = this
+    if (lines.lengths > 1) return this.refuse(400, 'more than one Content-Length field')
+    if (lines.length === -1) return this.refuse(400, 'Content-Length is not a plain number')
+    this.contentLength = lines.length
+    if (lines.codings === 0) return true
+    if (lines.lengths > 0) return this.refuse(400, 'both Content-Length and Transfer-Encoding')
+    if (this.minor === 0) return this.refuse(400, 'Transfer-Encoding in HTTP/1.0')
+    if (lines.codings > 1) return this.refuse(400, 'more than one Transfer-Encoding field')
+    if (lines.coding !== 'chunked') return this.refuse(501, 'the only Transfer-Encoding served here is chunked')
+    this.contentLength = -1
+    return true
+  }
+
+  /** F 44-46, 48.  An upgrade to anything but WebSocket is not taken up (RFC 9110 7.8 allows that). */
+  private judgeConnection(): boolean {
+    const { lines } = this
+    if (lines.nominatesFraming) return this.refuse(400, 'Connection nominates a field that frames or routes the request')
+    if (lines.expectOther) return this.refuse(417, 'the only Expect served here is 100-continue')
+    if (!lines.webSocket) return true
+    if (this.contentLength !== 0) return this.refuse(400, 'Upgrade on a request with a body')
+    if (lines.connectionUpgrade && this.method === 'GET' && this.minor === 1) this.upgrade = 'websocket'
+    return true
+  }
+}
+
+/** Parses answers' heads one after the other; what it says is about the last one. */
+export class AnswerParser {
+  readonly lines = new FieldLines()
+  status = 0
+  minor = 1
+  /** Why the answer is refused; '' where it is sound. */
+  fault = ''
+  private readonly limits: FieldLimits
+
+  constructor(limits: FieldLimits) {
+    this.limits = limits
+  }
+
+  /** bytes[start, end): a head with its blank line. */
+  parse(bytes: Buffer, start: number, end: number): boolean {
+    this.fault = ''
+    const { lines, limits } = this
+    const linesAt = this.parseLine(bytes, start, end)
+    if (linesAt === -1) return false
+    const text = latin1Slice(bytes, start, end)
+    if (!lines.parse(bytes, linesAt, end - 2, text, start, limits)) return this.refuse(lines.isTooLarge ? tooLarge(limits) : lines.fault)
+    if (lines.size + linesAt - start > limits.maxHeaderBytes) return this.refuse(tooLarge(limits))
+    return this.judgeFraming()
+  }
+
+  private refuse(fault: string): boolean {
+    this.fault = fault
+    return false
+  }
+
+  /** The status line (RFC 9112 4).  The space behind the number is often forgotten where no reason follows. */
+  private parseLine(bytes: Buffer, start: number, end: number): number {
+    const minor = minorOf(bytes, start)
+    const status = (bytes[start + 9]! - 0x30) * 100 + (bytes[start + 10]! - 0x30) * 10 + bytes[start + 11]! - 0x30
+    if (minor < 0 || bytes[start + 8] !== SPACE || !areDigits(bytes, start + 9, start + 12) || status < 100) {
+      this.refuse('the answer does not begin with a status line of HTTP/1')
+      return -1
+    }
+    let at = start + 12
+    if (bytes[at] === SPACE) while (VALUE[bytes[at]!] === 1) at++
+    if (bytes[at] !== CR || bytes[at + 1] !== LF || at + 2 >= end) {
+      this.refuse('a bare CR or LF, or a control byte, in the status line')
+      return -1
+    }
+    this.minor = minor
+    this.status = status
+    return at + 2
+  }
+
+  /** F 73. */
+  private judgeFraming(): boolean {
+    const { lines } = this
+    if (lines.lengths > 1) return this.refuse('more than one Content-Length field in the answer')
+    if (lines.length === -1) return this.refuse('the answer’s Content-Length is not a plain number')
+    if (lines.codings === 0) return true
+    if (lines.lengths > 0) return this.refuse('both Content-Length and Transfer-Encoding in the answer')
+    if (lines.codings > 1 || lines.coding !== 'chunked') return this.refuse('the answer has a Transfer-Encoding that is not chunked')
+    return this.minor === 1 || this.refuse('Transfer-Encoding in an HTTP/1.0 answer')
+  }
+}
+
+// Reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 3.2.2); userinfo has no place here.
+const HOST_PATTERN = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/
+// Nearly every request of a connection, and of many connections, names the same host.
+let lastHost = ''
+
+/** Is this a host and maybe a port?  Also for HTTP/2's :authority. */
+export function isHost(text: string): boolean {
+  if (text === lastHost && text !== '') return true
+  if (!HOST_PATTERN.test(text)) return false
+  lastHost = text
+  return true
+}
+
+function methodOf(bytes: Buffer, start: number, end: number, text: string, origin: number): string {
+  const length = end - start
+  if (length === 3 && bytes[start] === 0x47 && bytes[start + 1] === 0x45 && bytes[start + 2] === 0x54) return 'GET'
+  if (length === 4 && bytes[start] === 0x50 && bytes[start + 1] === 0x4f && bytes[start + 2] === 0x53 && bytes[start + 3] === 0x54)
+    return 'POST'
+  return text.slice(start - origin, end - origin)
+}
+
+/** x of `HTTP/1.x` and CRLF at this place; -505 for another version of HTTP, -400 for no version. */
+function minorVersion(bytes: Buffer, at: number): number {
+  if (bytes[at + 8] !== CR || bytes[at + 9] !== LF) return -400
+  const minor = minorOf(bytes, at)
+  if (minor >= 0) return minor
+  const isOther = isHttp(bytes, at) && areDigits(bytes, at + 5, at + 6) && areDigits(bytes, at + 7, at + 8) && bytes[at + 5] !== 0x30
+  return isOther && bytes[at + 6] === 0x2e ? -505 : -400
+}
+
+function minorOf(bytes: Buffer, at: number): number {
+  if (!isHttp(bytes, at) || bytes[at + 5] !== 0x31 || bytes[at + 6] !== 0x2e) return -1
+  const minor = bytes[at + 7]! - 0x30
+  return minor === 0 || minor === 1 ? minor : -1
+}
+
+function isHttp(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x48 && bytes[at + 1] === 0x54 && bytes[at + 2] === 0x54 && bytes[at + 3] === 0x50 && bytes[at + 4] === 0x2f
+}
+
+function areDigits(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at]! < 0x30 || bytes[at]! > 0x39) return false
+  return true
+}
+
+function tooLarge(limits: FieldLimits): string {
+  return `a head may have ${limits.maxHeaderBytes} bytes and ${limits.maxHeaderFields} fields`
+}

@@ -1,0 +1,219 @@
+// One HTTP/1.1 request as a ClientStream: its answer's framing, and what of it has left our hands.
+//
+// Per small answer: one string for the head, one latin1 write, one copy of the body.  A blocked client's bytes gather in the wire; credit bounds them.
+import { STATUS_CODES } from 'node:http'
+import type { Fields } from '../../core/headers.js'
+import type { ClientEvents, ClientStream, RequestHead } from '../stream.js'
+import type { Wire } from '../wire.js'
+import { writeChunk, writeLastChunk } from './chunked.js'
+import { writeText } from './latin1.js'
+import type { Http1ServerConnection } from './server-connection.js'
+
+// What the answer is, in the order in which it gets there.
+const NOT_BEGUN = 0
+/** HEAD, 204, 304: whatever the fields say, no byte follows. */
+const BARE = 1
+const LENGTH = 2
+const CHUNKED = 3
+/** HTTP/1.0: the body ends with the connection. */
+const UNTIL_CLOSE = 4
+const TUNNEL = 5
+/** All of it is written; some may wait for the client. */
+const ENDED = 6
+const OVER = 7
+
+const STATUS_LINES: string[] = []
+for (const [status, reason] of Object.entries(STATUS_CODES)) STATUS_LINES[Number(status)] = `HTTP/1.1 ${status} ${reason}\r\n`
+
+export class Http1ClientStream implements ClientStream {
+  readonly head: RequestHead
+  events: ClientEvents | null = null
+  /** The client ends after this answer, and we too. */
+  closes = false
+  /** Bytes of the answer's body so far. */
+  sent = 0
+  private readonly connection: Http1ServerConnection
+  private readonly wire: Wire
+  private state = NOT_BEGUN
+  /** Of a LENGTH answer. */
+  private left = 0
+  /** Body bytes in the wire that the client has not made room for. */
+  private held = 0
+
+  constructor(connection: Http1ServerConnection, wire: Wire, head: RequestHead) {
+    this.connection = connection
+    this.wire = wire
+    this.head = head
+  }
+
+  get hasBegun(): boolean {
+    return this.state !== NOT_BEGUN
+  }
+
+  get hasEnded(): boolean {
+    return this.state === ENDED
+  }
+
+  /** Less has been sent than the head announced. */
+  private get isShort(): boolean {
+    return this.state === LENGTH && this.left > 0
+  }
+
+  get isHeld(): boolean {
+    return this.held > 0 || this.state === ENDED
+  }
+
+  sendInformational(status: number, fields: Fields): void {
+    if (this.state !== NOT_BEGUN || this.head.version !== 'HTTP/1.1') return
+    if (status === 100) this.connection.continued()
+    let text = statusLine(status)
+    for (let at = 0; at < fields.length; at += 2) {
+      if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`
+    }
+    writeText(this.wire, `${text}\r\n`)
+    this.wire.touch()
+  }
+
+  sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {
+    if (this.state !== NOT_BEGUN) return
+    if (status === 101) {
+      this.switchProtocols(fields)
+      return
+    }
+    const isBare = status === 204 || status === 304 || this.head.method === 'HEAD'
+    let length = end === 'now' ? 0 : -1
+    let text = statusLine(status)
+    let isTold = false
+    for (let at = 0; at < fields.length; at += 2) {
+      const name = fields[at]!
+      if (name === 'content-length') {
+        // RFC 9110 8.6: never with 204.
+        if (status === 204) continue
+        isTold = true
+        length = Number(fields[at + 1])
+      }
+      text += `${name}: ${fields[at + 1]}\r\n`
+    }
+    text += this.framing(isBare, isTold, length)
+    writeText(this.wire, text)
+    this.wire.touch()
+    if (end === 'later') return
+    if (this.isShort) this.sendReset()
+    else this.finish()
+  }
+
+  sendData(chunk: Buffer, start: number, end: number): void {
+    const size = end - start
+    const { state, wire } = this
+    if (size === 0 || state === NOT_BEGUN || state >= ENDED) return
+    if (state === CHUNKED) writeChunk(wire, chunk, start, end)
+    else if (state !== BARE) {
+      if (state === LENGTH && size > this.left) {
+        this.sendReset()
+        return
+      }
+      this.left -= size
+      wire.append(chunk, start, end)
+    }
+    this.sent += size
+    wire.touch()
+    if (wire.isBlocked) {
+      this.held += size
+      this.connection.held()
+    } else this.events?.answerDrained(size)
+  }
+
+  sendEnd(trailers: Fields): void {
+    const { state } = this
+    if (state === NOT_BEGUN || state >= ENDED) return
+    if (state === LENGTH && this.left > 0) {
+      this.sendReset()
+      return
+    }
+    if (state === CHUNKED) {
+      writeLastChunk(this.wire, trailers)
+      this.wire.touch()
+    }
+    if (state === TUNNEL) {
+      this.state = ENDED
+      this.connection.tunnelAnswerEnded()
+    } else this.finish()
+  }
+
+  /** A reset, not a close: a client that reads up to the close would take that for a complete answer. */
+  sendReset(): void {
+    if (this.state === OVER) return
+    this.state = OVER
+    this.events = null
+    this.connection.reset()
+  }
+
+  grant(bytes: number): void {
+    if (this.state !== OVER) this.connection.granted(bytes)
+  }
+
+  /** The wire has room again. */
+  writable(): void {
+    const { held } = this
+    this.held = 0
+    if (held > 0) this.events?.answerDrained(held)
+    if (this.state === ENDED) this.over()
+  }
+
+  /** Nothing follows.  Returns whom to tell. */
+  abandon(): ClientEvents | null {
+    const { events } = this
+    this.state = OVER
+    this.events = null
+    return events
+  }
+
+  /** Everything is written and the client takes it. */
+  over(): void {
+    this.abandon()?.answerSent()
+    this.connection.answered(this)
+  }
+
+  private finish(): void {
+    this.state = ENDED
+    if (this.wire.isBlocked) this.connection.held()
+    else this.over()
+  }
+
+  /** The lines that frame the body and say how the connection goes on, with the blank one.  length: -1 where it is not known. */
+  private framing(isBare: boolean, isTold: boolean, length: number): string {
+    const is11 = this.head.version === 'HTTP/1.1'
+    this.closes = this.connection.closesAfter(this)
+    let text = ''
+    if (isBare) this.state = BARE
+    else if (length >= 0) {
+      this.state = LENGTH
+      this.left = isTold ? length : 0
+      if (!isTold) text = 'content-length: 0\r\n'
+    } else if (is11) {
+      this.state = CHUNKED
+      text = 'transfer-encoding: chunked\r\n'
+    } else {
+      this.state = UNTIL_CLOSE
+      this.closes = true
+    }
+    if (this.closes) return `${text}connection: close\r\n\r\n`
+    return is11 ? `${text}\r\n` : `${text}connection: keep-alive\r\n\r\n`
+  }
+
+  private switchProtocols(fields: Fields): void {
+    let text = `${statusLine(101)}connection: Upgrade\r\nupgrade: ${this.head.upgrade}\r\n`
+    for (let at = 0; at < fields.length; at += 2) {
+      if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`
+    }
+    this.state = TUNNEL
+    writeText(this.wire, `${text}\r\n`)
+    this.wire.touch()
+    this.connection.switched()
+  }
+}
+
+function statusLine(status: number): string {
+  // A service's own number has no reason of ours.
+  return STATUS_LINES[status] ?? `HTTP/1.1 ${status} \r\n`
+}

@@ -1,0 +1,130 @@
+// The HTTP/1.1 connections to one endpoint: kept ones are used again, the youngest first; what must wait waits in a bounded line.
+//
+// open ─► an idle connection ─► at once
+//      └► the line ─► a new connection, where there may be one more ─► opened
+//                 └► the next one that becomes idle
+import type { EndpointAddress } from '../../core/spec.js'
+import { type ConnectionPool, Http1ClientConnection } from '../http1/client-connection.js'
+import { Http1UpstreamStream, type StreamPool } from '../http1/client-stream.js'
+import type { UpstreamEvents, UpstreamHead, UpstreamPool, UpstreamStream } from '../stream.js'
+import { Wire } from '../wire.js'
+import type { PoolLimits } from './limits.js'
+
+/** Attempts that wait for a connection. */
+const MAX_WAITING = 1024
+
+export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
+  readonly limits: PoolLimits
+  private readonly address: EndpointAddress
+  private readonly idles: Http1ClientConnection[] = []
+  private readonly connecting: Http1ClientConnection[] = []
+  private readonly waiting: Http1UpstreamStream[] = []
+  private connections = 0
+  private attempts = 0
+  private isRetired = false
+
+  constructor(address: EndpointAddress, limits: PoolLimits) {
+    this.address = address
+    this.limits = limits
+  }
+
+  get load(): number {
+    return this.attempts
+  }
+
+  open(head: UpstreamHead, events: UpstreamEvents, connectTimeoutMs: number): UpstreamStream {
+    const stream = new Http1UpstreamStream(head, events, this, connectTimeoutMs)
+    this.attempts++
+    const kept = this.idles.pop()
+    if (kept !== undefined) {
+      kept.begin(stream)
+    } else if (this.waiting.length >= MAX_WAITING) {
+      const message = `${MAX_WAITING} requests wait for one of ${this.connections} connections`
+      setImmediate(() => stream.fail({ code: 'REQUEST_QUEUE_FULL', message, again: 'unsent' }))
+    } else {
+      this.waiting.push(stream)
+      stream.wait()
+      this.grow()
+    }
+    return stream
+  }
+
+  retire(): void {
+    this.isRetired = true
+    while (this.idles.length > 0) this.idles.pop()!.drop()
+  }
+
+  // What connections report.
+
+  connected(connection: Http1ClientConnection): void {
+    remove(this.connecting, connection)
+    const stream = this.waiting.shift()
+    if (stream === undefined) {
+      this.idle(connection)
+      return
+    }
+    connection.begin(stream)
+    stream.events?.opened()
+  }
+
+  idle(connection: Http1ClientConnection): void {
+    const stream = this.waiting.shift()
+    if (stream !== undefined) {
+      connection.begin(stream)
+      stream.events?.opened()
+    } else if (this.isRetired) connection.drop()
+    else {
+      this.idles.push(connection)
+      connection.rest()
+    }
+  }
+
+  refused(connection: Http1ClientConnection, message: string): void {
+    this.connections--
+    remove(this.connecting, connection)
+    this.waiting.shift()?.fail({ code: 'UPSTREAM_UNREACHABLE', message, again: 'unsent' })
+    this.grow()
+  }
+
+  gone(connection: Http1ClientConnection): void {
+    this.connections--
+    remove(this.idles, connection)
+    remove(this.connecting, connection)
+    this.grow()
+  }
+
+  // What streams report.
+
+  unqueue(stream: Http1UpstreamStream): void {
+    remove(this.waiting, stream)
+    // A connection that nobody waits for any more may hang for long: the youngest goes.
+    if (this.connecting.length > this.waiting.length) this.connecting.pop()!.drop()
+  }
+
+  over(): void {
+    this.attempts--
+  }
+
+  waitExpired(stream: Http1UpstreamStream): void {
+    const isConnecting = this.connecting.length > 0
+    this.unqueue(stream)
+    const what = isConnecting ? 'no connection' : `none of ${this.connections} connections was free`
+    stream.fail({ code: 'UPSTREAM_UNREACHABLE', message: `${what} within ${stream.waitMs} ms`, again: 'unsent' })
+  }
+
+  /** A connection on its way for everyone who waits, as far as the limit goes. */
+  private grow(): void {
+    const { maxConnections } = this.limits
+    while (this.connecting.length < this.waiting.length && (maxConnections === 0 || this.connections < maxConnections)) {
+      const connection = new Http1ClientConnection(this)
+      this.connections++
+      this.connecting.push(connection)
+      connection.over(Wire.open(this.address, () => connection.connected()))
+    }
+  }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const at = list.lastIndexOf(item)
+  if (at !== -1) list.splice(at, 1)
+}

@@ -1,0 +1,185 @@
+// Ten thousand deadlines of 50 ms against a silent service: every one is kept, told upwards as CANCEL, and leaves nothing behind.
+// Both ends are as lean as they can be, because what they cost would be measured too: against a service that answers at 50 ms itself,
+// without a proxy, they see p50 50.7 and p99 57 ms (2 cores, others at work on them).
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, it } from 'node:test'
+import { FLAG, frame, headerBlock, message, TYPE, uint32 } from '../h2-frames.js'
+import { type Origin, rawOrigin } from '../origins.js'
+import { endLater, endpoint, startTestProxy, until } from '../start-proxy.js'
+import { grpcRequest } from './calls.js'
+import { HpackReader } from './hpack-reader.js'
+import { onFrames } from './tap.js'
+
+const CONNECTIONS = 10
+const CALLS = 10_000
+const WARM_UP = 4000
+// Ten calls on one connection every 2.5 ms: 4000 a second, 200 in flight.  All at once would measure the burst, not the deadline.
+const TICK_MS = 2.5
+const PER_TICK = 10
+const DEADLINE_MS = 50
+// A timer that fires at 49.6 ms is 50 ms by Node's clock, which counts whole ones.
+const EARLIEST_MS = 49
+const P99_MS = 70
+// One full garbage collection in either process, or two time slices lost to a neighbour on the shared cores; a lost timer would be seconds late.
+const LATEST_MS = 250
+// A neighbour can spoil a round for anybody (p99 80 ms without a proxy was seen once in three); a proxy that is late is late in all of them.
+const ROUNDS = 3
+const GROWTH_BYTES = 32 << 20
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+const SETTINGS_AND_WINDOW = Buffer.concat([frame(TYPE.SETTINGS, 0, 0), frame(TYPE.WINDOW_UPDATE, 0, 0, uint32(2 ** 30))])
+
+describe('a silent service', () => {
+  it(`${CALLS} calls with ${DEADLINE_MS} ms all end as 4 within ${EARLIEST_MS}-${P99_MS} ms (p99), each is cancelled upstream, none leaks`, async context => {
+    const service = await silentService()
+    const proxy = await startTestProxy([{ prefix: '/s/', protocol: 'h2c', timeoutMs: 30_000, endpoints: [endpoint(service.port)] }])
+    const callers = await Promise.all(Array.from({ length: CONNECTIONS }, () => Caller.open(proxy.port)))
+    const rss = () => proxy.status().workers[0]!.rssBytes
+
+    await flood(callers, WARM_UP)
+    const before = rss()
+    const told: string[] = []
+    let calls = WARM_UP
+    for (let inTime = false; !inTime; ) {
+      const took = (await flood(callers, CALLS)).sort()
+      calls += CALLS
+      const [first, p99, last] = [took[0]!, took[Math.floor(CALLS * 0.99)]!, took.at(-1)!]
+      told.push(`first ${first.toFixed(2)} p50 ${took[CALLS / 2]!.toFixed(2)} p99 ${p99.toFixed(2)} last ${last.toFixed(2)} ms`)
+      inTime = p99 <= P99_MS && last <= LATEST_MS
+      assert.ok(first >= EARLIEST_MS && (inTime || told.length < ROUNDS), told.join('\n'))
+    }
+    context.diagnostic(told.join('; '))
+    const after = rss()
+
+    assert.deepEqual(
+      callers.flatMap(caller => caller.wrong),
+      [],
+    )
+    await until(() => service.resets === calls)
+    assert.deepEqual([service.calls, service.wrong], [calls, []])
+    assert.ok(after - before < GROWTH_BYTES, `the worker grew from ${before >> 20} to ${after >> 20} MiB`)
+    // Nothing has been closed on the way, and the connections still carry calls.
+    const more = await flood(callers, CONNECTIONS)
+    assert.ok(more.every(ms => ms >= EARLIEST_MS))
+    await proxy.stop()
+    await service.close()
+  })
+})
+
+/** Spreads calls over the connections, a tick at a time.  Returns how long each took, once all are over. */
+async function flood(callers: Caller[], count: number): Promise<Float64Array> {
+  const took = new Float64Array(count)
+  let over = 0
+  const begun = performance.now()
+  for (let sent = 0; sent < count; ) {
+    const due = Math.min(count, Math.ceil((performance.now() - begun) / TICK_MS) * PER_TICK)
+    for (; sent < due; sent += PER_TICK) {
+      const first = sent
+      callers[(sent / PER_TICK) % callers.length]!.send(PER_TICK, (place, ms) => {
+        took[first + place] = ms
+        over++
+      })
+    }
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  await until(() => over === count)
+  return took
+}
+
+/** A client's connection that knows one request. */
+class Caller {
+  readonly wrong: string[] = []
+  private readonly socket: Socket
+  private readonly reader = new HpackReader()
+  private readonly sent: { atMs: number; place: number; done(place: number, ms: number): void }[] = []
+
+  static async open(port: number): Promise<Caller> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    await once(socket, 'connect')
+    endLater(() => socket.destroy())
+    return new Caller(socket)
+  }
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('error', () => {})
+    socket.on('close', () => this.wrong.push('closed'))
+    socket.write(Buffer.concat([PREFACE, SETTINGS_AND_WINDOW]))
+    onFrames(socket, ({ type, flags, id, payload }) => {
+      if (type === TYPE.SETTINGS && (flags & FLAG.ACK) === 0) socket.write(frame(TYPE.SETTINGS, FLAG.ACK, 0))
+      if (type === TYPE.GOAWAY || type === TYPE.RST) this.wrong.push(`${type} on ${id}`)
+      if (type !== TYPE.HEADERS) return
+      const { atMs, place, done } = this.sent[(id - 1) / 2]!
+      done(place, performance.now() - atMs)
+      const status = this.reader.read(payload).find(([name]) => name === 'grpc-status')?.[1]
+      if (status !== '4' || (flags & FLAG.END_STREAM) === 0) this.wrong.push(`status ${status}, flags ${flags}`)
+    })
+  }
+
+  /** All of them in one write. */
+  send(count: number, done: (place: number, ms: number) => void): void {
+    const parts: Buffer[] = []
+    const atMs = performance.now()
+    for (let place = 0; place < count; place++) {
+      const bytes = Buffer.from(REQUEST)
+      const id = this.sent.length * 2 + 1
+      bytes.writeUInt32BE(id, 5)
+      bytes.writeUInt32BE(id, REQUEST.length - BODY_BYTES + 5)
+      parts.push(bytes)
+      this.sent.push({ atMs, place, done })
+    }
+    this.socket.write(Buffer.concat(parts))
+  }
+}
+
+const HEAD = frame(TYPE.HEADERS, FLAG.END_HEADERS, 0, headerBlock(grpcRequest('/s/x.Y/Z', [['grpc-timeout', `${DEADLINE_MS}m`]])))
+const BODY = frame(TYPE.DATA, FLAG.END_STREAM, 0, message('anyone?'))
+const BODY_BYTES = BODY.length
+const REQUEST = Buffer.concat([HEAD, BODY])
+
+interface SilentService extends Origin {
+  calls: number
+  /** RST CANCELs. */
+  resets: number
+  wrong: string[]
+}
+
+/** Takes calls, and never says a word about them. */
+async function silentService(): Promise<SilentService> {
+  const counts = { calls: 0, resets: 0, wrong: [] as string[] }
+  const origin = await rawOrigin(socket => {
+    const reader = new HpackReader()
+    socket.setNoDelay(true)
+    socket.write(SETTINGS_AND_WINDOW)
+    onFrames(
+      socket,
+      ({ type, flags, payload }) => {
+        const asks = (flags & FLAG.ACK) === 0
+        if (type === TYPE.SETTINGS && asks) socket.write(frame(TYPE.SETTINGS, FLAG.ACK, 0))
+        if (type === TYPE.PING && asks) socket.write(frame(TYPE.PING, FLAG.ACK, 0, Buffer.from(payload)))
+        if (type === TYPE.RST) {
+          counts.resets++
+          if (payload.readUInt32BE(0) !== 8) counts.wrong.push(`reset with ${payload.readUInt32BE(0)}`)
+        }
+        if (type !== TYPE.HEADERS) return
+        counts.calls++
+        const timeout = reader.read(payload).find(([name]) => name === 'grpc-timeout')?.[1]
+        if (!isLess(timeout)) counts.wrong.push(`grpc-timeout ${timeout}`)
+      },
+      PREFACE.length,
+    )
+  })
+  // The counts live on in the object that is returned.
+  return Object.assign(counts, origin)
+}
+
+const UNIT_MS = { n: 1e-6, u: 1e-3, m: 1 }
+
+/** Is it something, and less than what the client gave? */
+function isLess(timeout: string | undefined): boolean {
+  const match = /^([0-9]{1,8})([num])$/.exec(timeout ?? '')
+  const ms = Number(match?.[1]) * UNIT_MS[match?.[2] as keyof typeof UNIT_MS]
+  return ms > 0 && ms < DEADLINE_MS
+}
