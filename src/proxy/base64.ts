@@ -7,7 +7,7 @@ export class Base64Reader {
 
   /** Returns the bytes that are certain by now; null where the text is not base64. */
   read(chunk: Buffer, start: number, end: number): Buffer | null {
-    const text = this.rest + chunk.latin1Slice(start, end)
+    const text = this.rest + chunk.toString('latin1', start, end)
     const whole = text.length - (text.length % 4)
     this.rest = text.slice(whole)
     const pieces: Buffer[] = []

@@ -94,7 +94,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
       case 'refuse':
         this.refuse(admission.refusal)
         break
-      case 'options':
+      case 'answer':
         this.beginAnswer(admission.status)
         this.client.sendHead(admission.status, admission.fields, 'now')
         break

@@ -148,7 +148,7 @@ function trailerFrame(trailers: Fields): Buffer {
   const frame = Buffer.alloc(5 + text.length)
   frame[0] = TRAILER_FLAG
   frame.writeUInt32BE(text.length, 1)
-  frame.latin1Write(text, 5)
+  frame.write(text, 5, 'latin1')
   return frame
 }
 

@@ -38,6 +38,8 @@ export class Wire {
   /** Output that has been gathered: codecs write at buffer[length] after `ensure` and advance `length`, then `touch`. */
   buffer: Buffer = NOTHING
   length = 0
+  /** How often the buffer has been handed over: an offset into it holds until this changes. */
+  flushes = 0
   /** Of the peer; a PROXY header says it anew. */
   remoteAddress: string
   private readonly socket: Duplex
@@ -143,6 +145,7 @@ export class Wire {
   flush(): void {
     const { length, socket } = this
     if (length === 0) return
+    this.flushes++
     if (this.gone || this.ending) {
       this.length = 0
       return

@@ -1,0 +1,308 @@
+// What both ends of an HTTP/2 connection do alike: SETTINGS, PING, windows of what comes, header blocks, and a decent end.
+// COST
+import type { Fields } from '../../core/headers.js'
+import { Delay, type Expiring } from '../delays.js'
+import { WINDOW_BYTES } from '../stream.js'
+import type { Wire, WireOwner } from '../wire.js'
+import { ControlFrames } from './control-frames.js'
+import { EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
+import {
+  CODE,
+  DEFAULT_WINDOW_BYTES,
+  FLAG,
+  SETTING,
+  writeGoaway,
+  writePing,
+  writeReset,
+  writeSettings,
+  writeSettingsAck,
+  writeWindowUpdate,
+} from './frames.js'
+import { DECODED_BROKEN, type Decoded, HpackDecoder } from './hpack/decoder.js'
+import { Output } from './output.js'
+import { ResetMemory } from './reset-memory.js'
+import { PeerSettings } from './settings.js'
+import type { StreamRecord } from './stream-record.js'
+
+/** The connection's window is told anew as bytes come, whoever takes them, so that a stalled stream holds up no other (rule 24)… */
+export const CONNECTION_WINDOW_BYTES = 4 << 20
+/** …until so much of it has been taken by nobody: this bounds what one connection can make us hold. */
+export const MAX_UNGRANTED_BYTES = 16 << 20
+const TABLE_BYTES = 4096
+const SETTINGS_TIMEOUT_MS = 30_000
+/** What is on its way to a peer that was told goodbye must not meet a closed port: that would take our last words from it. */
+const LINGER_MS = 1000
+
+export interface HeadLimits {
+  maxHeaderBytes: number
+  maxHeaderFields: number
+}
+
+export abstract class Connection extends ControlFrames implements WireOwner, Expiring {
+  readonly wire: Wire
+  readonly output: Output
+  readonly peer = new PeerSettings()
+  /** Of the header block that was decoded last: name, value, name, value… */
+  protected readonly fields: Fields = []
+  /** Streams up to this have been begun: by the client, or by us where we are the client. */
+  protected highestId = 0
+  /** Bytes are being read: what they cause may be gathered until `hasRead`. */
+  protected isReading = false
+  /** Our last frame has been written. */
+  protected isOver = false
+  protected readonly noise = new NoiseMeter()
+  private readonly limits: HeadLimits
+  private readonly decoder = new HpackDecoder(TABLE_BYTES)
+  private readonly resets = new ResetMemory()
+  private readonly settingsDelay = new Delay(this)
+  private readonly lingerDelay = new Delay(this)
+  private receiveWindow = DEFAULT_WINDOW_BYTES
+  private unannounced = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
+  private ungranted = 0
+  private controlsWhileBlocked = 0
+
+  constructor(wire: Wire, limits: HeadLimits, prefaceBytes: number) {
+    super(prefaceBytes, limits.maxHeaderBytes)
+    this.wire = wire
+    this.limits = limits
+    this.output = new Output(wire)
+  }
+
+  /** Our first frames.  own: number, value… of this role. */
+  protected sendSettings(own: readonly number[]): void {
+    const common = [SETTING.INITIAL_WINDOW_SIZE, WINDOW_BYTES, SETTING.MAX_HEADER_LIST_SIZE, this.limits.maxHeaderBytes]
+    writeSettings(this.wire, [...own, ...common])
+    this.announce()
+    this.settingsDelay.start(SETTINGS_TIMEOUT_MS)
+  }
+
+  received(chunk: Buffer, start: number, end: number): void {
+    if (this.isDeaf) return
+    this.isReading = true
+    this.read(chunk, start, end)
+    this.isReading = false
+    this.hasRead()
+  }
+
+  /** HTTP/2 knows no half-closed connection. */
+  ended(): void {
+    this.wire.destroy()
+  }
+
+  writable(): void {
+    this.controlsWhileBlocked = 0
+    if (!this.isOver) this.output.pump()
+  }
+
+  closed(error: Error | null): void {
+    this.isDeaf = true
+    this.isOver = true
+    this.settingsDelay.stop()
+    this.lingerDelay.stop()
+    this.hasGone(error)
+  }
+
+  expired(delay: Delay): void {
+    if (delay === this.settingsDelay) this.fail(CODE.SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged')
+    else this.wire.destroy()
+  }
+
+  destroy(): void {
+    this.wire.destroy()
+  }
+
+  // What comes.
+
+  protected blockDone(id: number, flags: number, chunk: Buffer, from: number, to: number): void {
+    const { fields, limits } = this
+    fields.length = 0
+    const verdict = this.decoder.decode(chunk, from, to, fields, limits.maxHeaderBytes, limits.maxHeaderFields)
+    if (verdict === DECODED_BROKEN) this.fail(CODE.COMPRESSION_ERROR, this.decoder.problem)
+    else this.headers(id, (flags & FLAG.END_STREAM) !== 0, verdict)
+  }
+
+  /** HEADERS for a stream that is closed: a fault of the peer, unless we reset it while they were on their way. */
+  protected lateHeaders(id: number): void {
+    if (this.resets.excuses(id)) this.noisy(NOISE_OF_FRAME)
+    else this.fail(CODE.STREAM_CLOSED, 'HEADERS on a closed stream')
+  }
+
+  protected dataBegins(id: number, length: number, overhead: number, ends: boolean): StreamRecord | null {
+    if (!this.hasPeerSettings) {
+      this.fail(CODE.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
+      return null
+    }
+    this.receiveWindow -= length
+    if (this.receiveWindow < 0) {
+      this.fail(CODE.FLOW_CONTROL_ERROR, 'more DATA than the window of the connection')
+      return null
+    }
+    if (length === overhead && !ends) this.noisy(NOISE_OF_FRAME)
+    const stream = this.streams.get(id)
+    if (stream === undefined) {
+      this.lateData(id, length)
+      return null
+    }
+    stream.receiveWindow -= length
+    if (stream.isRemoteEnded || stream.receiveWindow < 0) {
+      this.streamFault(stream, stream.isRemoteEnded ? CODE.STREAM_CLOSED : CODE.FLOW_CONTROL_ERROR)
+      this.refill(length)
+      return null
+    }
+    this.ungranted += length
+    stream.ungranted += length
+    this.refill(length)
+    if (overhead > 0) this.grant(stream, overhead)
+    return stream
+  }
+
+  private lateData(id: number, length: number): void {
+    if (id === 0 || this.isIdle(id)) this.fail(CODE.PROTOCOL_ERROR, 'DATA on an idle stream')
+    else if (!this.resets.excuses(id)) this.fail(CODE.STREAM_CLOSED, 'DATA on a closed stream')
+    else this.refill(length)
+  }
+
+  private refill(bytes: number): void {
+    this.unannounced += bytes
+    this.announceIfDue()
+  }
+
+  private announceIfDue(): void {
+    if (this.unannounced >= CONNECTION_WINDOW_BYTES / 2 && this.ungranted < MAX_UNGRANTED_BYTES && !this.isOver) this.announce()
+  }
+
+  private announce(): void {
+    writeWindowUpdate(this.wire, 0, this.unannounced)
+    this.receiveWindow += this.unannounced
+    this.unannounced = 0
+  }
+
+  /** So many bytes of a stream have been taken: its peer may send as many more. */
+  grant(stream: StreamRecord, bytes: number): void {
+    if (stream.isClosed) return
+    const taken = bytes < stream.ungranted ? bytes : stream.ungranted
+    stream.ungranted -= taken
+    this.ungranted -= taken
+    stream.unannounced += taken
+    if (stream.unannounced >= WINDOW_BYTES / 2 && !stream.isRemoteEnded && !this.isOver) {
+      writeWindowUpdate(this.wire, stream.id, stream.unannounced)
+      stream.receiveWindow += stream.unannounced
+      stream.unannounced = 0
+    }
+    this.announceIfDue()
+  }
+
+  protected windowUpdate(bytes: number): void {
+    if (!this.isOver && !this.output.widenAll(bytes)) this.fail(CODE.FLOW_CONTROL_ERROR, 'a window larger than 2^31-1')
+  }
+
+  protected streamWindowUpdate(stream: StreamRecord, bytes: number): void {
+    if (!this.output.widen(stream, bytes)) this.streamFault(stream, CODE.FLOW_CONTROL_ERROR)
+  }
+
+  protected peerSettings(chunk: Buffer, start: number, end: number): void {
+    if (this.isOver) return
+    const { peer } = this
+    let code = peer.read(chunk, start, end, this.peerRole)
+    if (code === CODE.NO_ERROR && peer.initialWindow >= 0) code = this.output.setInitialWindow(peer.initialWindow, this.streams.values())
+    if (code !== CODE.NO_ERROR) return this.fail(code, 'SETTINGS with a value that is not allowed')
+    if (peer.tableBytes >= 0) this.output.encoder.peerTableBytes(peer.tableBytes)
+    if (!this.mayControl()) return
+    writeSettingsAck(this.wire)
+    this.hasSettings()
+  }
+
+  protected settingsAcknowledged(): void {
+    this.settingsDelay.stop()
+  }
+
+  protected ping(chunk: Buffer, start: number): void {
+    if (!this.isOver && this.mayControl()) writePing(this.wire, FLAG.ACK, chunk, start)
+  }
+
+  /** May one more answer to a frame be written?  A peer that provokes them and reads none is left. */
+  protected mayControl(): boolean {
+    if (!this.wire.isBlocked || ++this.controlsWhileBlocked <= MAX_CONTROLS_WHILE_BLOCKED) return true
+    // Our last words would wait behind all the others, and no event may come from within a method.
+    this.wire.destroy()
+    return false
+  }
+
+  protected noisy(amount: number): void {
+    const { output } = this
+    if (output.dataFrames > 0) {
+      this.noise.earn(output.dataFrames * EARNED_BY_DATA)
+      output.dataFrames = 0
+    }
+    if (this.noise.add(amount) && !this.isOver && this.noise.isTooMuch(performance.now())) {
+      this.fail(CODE.ENHANCE_YOUR_CALM, 'too many frames that carry nothing')
+    }
+  }
+
+  // Ends.
+
+  /** RST_STREAM of ours; the stream is closed.  Reports nothing. */
+  resetStream(stream: StreamRecord, code: number): void {
+    if (stream.isClosed) return
+    this.refuse(stream.id, code)
+    this.forget(stream)
+  }
+
+  /** RST_STREAM of ours for a stream that has no record (any more). */
+  protected refuse(id: number, code: number): void {
+    this.resets.add(id)
+    if (!this.isOver && this.mayControl()) writeReset(this.wire, id, code)
+  }
+
+  /** The stream is closed: nothing of it stays. */
+  forget(stream: StreamRecord): void {
+    if (stream.isClosed) return
+    stream.isClosed = true
+    if (stream.isHolding) stream.holdingEnded()
+    stream.held = null
+    stream.heldHead = null
+    stream.heldEnd = null
+    this.ungranted -= stream.ungranted
+    stream.ungranted = 0
+    this.streams.delete(stream.id)
+    this.announceIfDue()
+    this.streamClosed(stream)
+  }
+
+  /** A connection error: GOAWAY, and the streams are lost. */
+  protected fail(code: number, message: string): void {
+    if (this.isOver) return
+    this.sayGoodbye(code, message)
+    this.hasFailed(code, message)
+  }
+
+  /** Our last frame, then an end in order: what the peer still sends is thrown away until it ends, too. */
+  protected sayGoodbye(code: number, message: string): void {
+    if (this.isOver) return
+    writeGoaway(this.wire, this.lastPeerId, code, message)
+    this.finish()
+  }
+
+  /** Nothing is left to say. */
+  protected finish(): void {
+    this.isOver = true
+    this.isDeaf = true
+    this.settingsDelay.stop()
+    this.wire.resumeReading()
+    this.wire.end()
+    this.lingerDelay.start(LINGER_MS)
+  }
+
+  protected abstract readonly peerRole: 'client' | 'service'
+  /** For GOAWAY: the last stream the peer has begun. */
+  protected abstract readonly lastPeerId: number
+  /** A decoded header block, in `fields`. */
+  protected abstract headers(id: number, ends: boolean, verdict: Decoded): void
+  protected abstract hasRead(): void
+  protected abstract hasSettings(): void
+  protected abstract streamClosed(stream: StreamRecord): void
+  /** The connection broke its protocol, and is over. */
+  protected abstract hasFailed(code: number, message: string): void
+  /** The connection is gone: the last event. */
+  protected abstract hasGone(error: Error | null): void
+}

@@ -1,0 +1,250 @@
+// A client's HTTP/2 connection: its streams become requests, within the guards of the configuration.
+// COST
+import type { ProxySpec } from '../../core/spec.js'
+import { Delay } from '../delays.js'
+import type { ServerOptions } from '../server-options.js'
+import type { Wire } from '../wire.js'
+import { Connection } from './connection.js'
+import { areTrailersSound } from './field-checks.js'
+import { EARNED_BY_REQUEST, NOISE_OF_FRAME, ResetMeter } from './floods.js'
+import { CODE, FLAG, MAX_STREAM_ID, PREFACE, SETTING, writeGoaway, writePing } from './frames.js'
+import { DECODED_MALFORMED, DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
+import { type RequestOrigin, readRequestHead } from './request-head.js'
+import { ServerStream } from './server-stream.js'
+import { refusalFields } from './refusals.js'
+
+/** How long a client may take to answer the PING between the two GOAWAYs (rule 20). */
+const GOAWAY_PAUSE_MS = 1000
+const PING_PAYLOAD = Buffer.from('goodbye?', 'latin1')
+/** Pauses come in steps: one timer serves all that are alike. */
+const PAUSE_STEP_MS = 100
+
+export class ServerConnection extends Connection {
+  readonly settings: ProxySpec
+  protected readonly peerRole = 'client'
+  private readonly options: ServerOptions
+  private readonly origin: RequestOrigin
+  private readonly meter: ResetMeter
+  private readonly idleDelay = new Delay(this)
+  private readonly headDelay = new Delay(this)
+  private readonly goodbyeDelay = new Delay(this)
+  private readonly pauseDelay = new Delay(this)
+  /** Streams of which this read has left something to do: a body to wait for, or one that nobody needs. */
+  private readonly unsettled: ServerStream[] = []
+  private requests = 0
+  /** Of our second GOAWAY; -1: not sent. */
+  private finalId = -1
+  private isDraining = false
+  private isPeerLeaving = false
+
+  constructor(wire: Wire, options: ServerOptions) {
+    super(wire, options.settings, PREFACE.length)
+    this.options = options
+    this.settings = options.settings
+    this.origin = { ends: false, scheme: options.scheme, client: wire.remoteAddress }
+    this.meter = new ResetMeter(options.settings.maxResetsPerSecond)
+    this.sendSettings([SETTING.MAX_CONCURRENT_STREAMS, options.settings.maxStreams, SETTING.ENABLE_CONNECT_PROTOCOL, 1])
+    this.headDelay.start(options.settings.headerTimeoutMs)
+    if (options.isDraining()) this.drain()
+  }
+
+  /** Two steps, because a request may be on its way while the first GOAWAY is (rule 20). */
+  drain(): void {
+    if (this.isDraining || this.isOver) return
+    this.isDraining = true
+    writeGoaway(this.wire, MAX_STREAM_ID, CODE.NO_ERROR, '')
+    writePing(this.wire, 0, PING_PAYLOAD, 0)
+    this.goodbyeDelay.start(GOAWAY_PAUSE_MS)
+  }
+
+  protected pong(): void {
+    if (this.goodbyeDelay.isArmed) this.drainFinally()
+  }
+
+  private drainFinally(): void {
+    this.goodbyeDelay.stop()
+    if (this.isOver) return
+    this.finalId = this.highestId
+    writeGoaway(this.wire, this.finalId, CODE.NO_ERROR, '')
+    this.finishIfIdle()
+  }
+
+  private finishIfIdle(): void {
+    if (this.streams.size === 0 && (this.finalId >= 0 || this.isPeerLeaving)) this.finish()
+  }
+
+  protected get lastPeerId(): number {
+    return this.finalId >= 0 ? this.finalId : this.highestId
+  }
+
+  protected isIdle(id: number): boolean {
+    return (id & 1) === 0 || id > this.highestId
+  }
+
+  protected headers(id: number, ends: boolean, verdict: Decoded): void {
+    const stream = this.streams.get(id)
+    if (stream !== undefined) return this.trailers(stream as ServerStream, ends, verdict)
+    if ((id & 1) === 0) return this.fail(CODE.PROTOCOL_ERROR, 'a request on an even stream')
+    if (id <= this.highestId) return this.lateHeaders(id)
+    this.highestId = id
+    this.noise.earn(EARNED_BY_REQUEST)
+    // After our last GOAWAY it is the client's to know that this was not begun.
+    if (this.finalId >= 0) return this.refuse(id, CODE.REFUSED_STREAM)
+    if (this.streams.size >= this.settings.maxStreams) return this.provoked(id, CODE.REFUSED_STREAM)
+    if (verdict === DECODED_MALFORMED) return this.provoked(id, CODE.PROTOCOL_ERROR)
+    if (verdict === DECODED_TOO_LARGE) return this.answerRefusal(id, 431, ends)
+    this.request(id, ends)
+  }
+
+  private request(id: number, ends: boolean): void {
+    this.origin.ends = ends
+    const head = readRequestHead(this.fields, this.origin)
+    if (head === 'malformed') return this.provoked(id, CODE.PROTOCOL_ERROR)
+    if (head === 'unsupported') return this.answerRefusal(id, 501, ends)
+    const stream = new ServerStream(this, id, head)
+    this.streams.set(id, stream)
+    if (this.streams.size === 1) {
+      this.idleDelay.stop()
+      if (this.headDelay.isArmed && !this.isMidFrame) this.headDelay.stop()
+    }
+    if (!ends) this.unsettled.push(stream)
+    this.requests++
+    this.options.serve(stream)
+    if (this.requests === this.settings.maxRequestsPerConnection) this.drain()
+  }
+
+  /** A whole answer of ours to a request that no record is made for. */
+  private answerRefusal(id: number, status: 431 | 501, ends: boolean): void {
+    if (!this.mayControl()) return
+    this.output.head(id, refusalFields(status, this.fields), FLAG.END_STREAM)
+    if (!ends) this.provoked(id, CODE.NO_ERROR)
+  }
+
+  private trailers(stream: ServerStream, ends: boolean, verdict: Decoded): void {
+    if (stream.isRemoteEnded) return this.streamFault(stream, CODE.STREAM_CLOSED)
+    if (!ends || verdict !== DECODED_OK || !areTrailersSound(this.fields)) return this.streamFault(stream, CODE.PROTOCOL_ERROR)
+    stream.requestDone(this.fields.slice())
+  }
+
+  protected hasRead(): void {
+    if (this.unsettled.length > 0) this.settle()
+    const isMidHead = this.isMidFrame || this.openBlockId !== 0
+    if (isMidHead === this.headDelay.isArmed || this.isOver) return
+    if (isMidHead) this.headDelay.start(this.settings.headerTimeoutMs)
+    else if (this.requests > 0) this.headDelay.stop()
+  }
+
+  private settle(): void {
+    for (const stream of this.unsettled) {
+      if (stream.isClosed || stream.isRemoteEnded) continue
+      if (stream.isLocalEnded) this.resetStream(stream, CODE.NO_ERROR)
+      else stream.awaitBody()
+    }
+    this.unsettled.length = 0
+  }
+
+  /** The answer is complete: a client that still sends is told that nobody reads it, without an error (rule 10).
+   *  Not before the end of this read: the rest of the request may be in it. */
+  answered(stream: ServerStream): void {
+    if (stream.isRemoteEnded) this.forget(stream)
+    else if (this.isReading) this.unsettled.push(stream)
+    else this.resetStream(stream, CODE.NO_ERROR)
+  }
+
+  /** The client stands still where it must not. */
+  stalled(stream: ServerStream): void {
+    if (stream.isClosed) return
+    const told = !stream.isLocalEnded
+    this.resetStream(stream, CODE.CANCEL)
+    if (told) stream.events?.clientGone('stalled')
+  }
+
+  streamFault(stream: ServerStream, code: number): void {
+    if (stream.isClosed) return
+    const told = !stream.isLocalEnded
+    this.resetStream(stream, code)
+    if (told) stream.events?.clientGone('malformed')
+    this.countReset()
+  }
+
+  protected peerReset(stream: ServerStream): void {
+    const told = !stream.isLocalEnded
+    this.forget(stream)
+    if (!told) return
+    stream.events?.clientGone('reset')
+    this.countReset()
+  }
+
+  /** A reset that the client has earned with a request that never began. */
+  private provoked(id: number, code: number): void {
+    this.refuse(id, code)
+    this.countReset()
+  }
+
+  private countReset(): void {
+    const nowMs = performance.now()
+    const verdict = this.meter.add(nowMs)
+    if (verdict === 'fine' || this.isOver) return
+    if (verdict === 'stop') this.fail(CODE.ENHANCE_YOUR_CALM, 'too many streams are reset')
+    else if (!this.pauseDelay.isArmed) {
+      this.wire.pauseReading()
+      this.pauseDelay.start(Math.ceil(this.meter.pauseMs(nowMs) / PAUSE_STEP_MS) * PAUSE_STEP_MS)
+    }
+  }
+
+  protected goaway(): void {
+    this.isPeerLeaving = true
+    this.noisy(NOISE_OF_FRAME)
+    this.finishIfIdle()
+  }
+
+  protected streamClosed(stream: ServerStream): void {
+    stream.stopDelays()
+    if (this.streams.size > 0 || this.isOver) return
+    this.idleDelay.start(this.settings.idleTimeoutMs)
+    this.finishIfIdle()
+  }
+
+  override expired(delay: Delay): void {
+    if (delay === this.pauseDelay) this.wire.resumeReading()
+    else if (delay === this.goodbyeDelay) this.drainFinally()
+    else if (delay === this.idleDelay) this.sayGoodbye(CODE.NO_ERROR, 'idle')
+    else if (delay === this.headDelay) this.headTooSlow()
+    else super.expired(delay)
+  }
+
+  private headTooSlow(): void {
+    if (!this.hasPreface) this.wire.destroy()
+    else if (this.isMidFrame || this.openBlockId !== 0) this.fail(CODE.ENHANCE_YOUR_CALM, 'a head takes too long')
+    else this.sayGoodbye(CODE.NO_ERROR, 'no request')
+  }
+
+  protected blockOpened(): void {
+    if (!this.headDelay.isArmed) this.headDelay.start(this.settings.headerTimeoutMs)
+  }
+
+  protected blockClosed(): void {
+    if (this.requests > 0) this.headDelay.stop()
+  }
+
+  protected hasSettings(): void {}
+
+  protected hasFailed(): void {
+    this.lose('malformed')
+  }
+
+  protected hasGone(): void {
+    for (const delay of [this.idleDelay, this.headDelay, this.goodbyeDelay, this.pauseDelay]) delay.stop()
+    this.lose('closed')
+    this.options.closed()
+  }
+
+  private lose(why: 'closed' | 'malformed'): void {
+    for (const record of [...this.streams.values()]) {
+      const stream = record as ServerStream
+      const told = !stream.isLocalEnded && !stream.isClosed
+      this.forget(stream)
+      if (told) stream.events?.clientGone(why)
+    }
+  }
+}
