@@ -1,6 +1,7 @@
 // `npm run bench -- NAME [options]`: runs one bench by name.
 
 const BENCHES: Record<string, () => Promise<{ run(args: string[]): Promise<number> }>> = {
+  proxy: () => import('./proxy.js'),
   supervise: () => import('./supervise.js'),
 }
 

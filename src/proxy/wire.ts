@@ -40,8 +40,7 @@ export class Wire {
   length = 0
   /** How often the buffer has been handed over: an offset into it holds until this changes. */
   flushes = 0
-  /** Of the peer; a PROXY header says it anew. */
-  remoteAddress: string
+  readonly remoteAddress: string
   private readonly socket: Duplex
   private isTouched = false
   private blocked = false
@@ -150,6 +149,7 @@ export class Wire {
       this.length = 0
       return
     }
+    this.flushes++
     socket.write(length === this.buffer.length ? this.buffer : this.buffer.subarray(0, length))
     // Complete at once: the buffer is ours again.  Else it belongs to the socket until it has been sent.
     if (socket.writableLength === 0) spare(this.buffer)

@@ -92,6 +92,10 @@ export class RequestParser {
     }
     this.target = text.slice(targetStart - origin, at - origin)
     const minor = minorVersion(bytes, at + 1)
+    if (this.method === 'PRI') {
+      this.refuse(400, 'the preface of HTTP/2 where a request of HTTP/1 should be')
+      return -1
+    }
     if (minor < 0 || at + 11 > end - 2) {
       const version = text.slice(at + 1 - origin, at + 9 - origin)
       this.refuse(

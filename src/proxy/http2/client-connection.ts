@@ -61,6 +61,11 @@ export class ClientConnection extends Connection {
     return connection
   }
 
+  /** It has been an HTTP/2 connection. */
+  get hasSpoken(): boolean {
+    return this.hasPeerSettings
+  }
+
   /** Only the peer's SETTINGS prove that it speaks HTTP/2; until then nothing of a request leaves. */
   get isReady(): boolean {
     return this.hasPeerSettings && !this.isLeaving && !this.isOver && !this.wire.isGone
@@ -92,7 +97,7 @@ export class ClientConnection extends Connection {
     attempt.connection = this
     attempt.sendWindow = output.initialWindow
     attempt.headFlush = this.wire.flushes
-    this.streams.set(attempt.id, attempt)
+    this.streams.add(attempt)
     if (this.streams.size === 1) this.becameBusy()
     attempt.isOpen = true
     this.writeHead(attempt)
@@ -177,7 +182,10 @@ export class ClientConnection extends Connection {
 
   private answerHead(attempt: Http2Attempt, ends: boolean): void {
     const status = readResponseHead(this.fields)
-    if (status === 0 || status === 101 || (status < 200 && ends)) return this.answerFault(attempt, 'the answer has a malformed head')
+    if (status === 0 || status === 101 || (status < 200 && ends)) {
+      this.answerFault(attempt, 'the answer has a malformed head')
+      return
+    }
     const fields = this.fields.slice(2)
     if (status < 200) {
       this.noisy(NOISE_OF_FRAME)
@@ -185,7 +193,10 @@ export class ClientConnection extends Connection {
       return
     }
     const isEmpty = attempt.head.method === 'HEAD' || status === 204 || status === 304
-    if (ends && answerLength > 0 && !isEmpty) return this.answerFault(attempt, 'the answer is shorter than its content-length')
+    if (ends && answerLength > 0 && !isEmpty) {
+      this.answerFault(attempt, 'the answer is shorter than its content-length')
+      return
+    }
     const isTunnel = attempt.head.upgrade !== null && status < 300
     if (isEmpty) attempt.lengthLeft = 0
     else if (!isTunnel) attempt.lengthLeft = answerLength
@@ -223,7 +234,7 @@ export class ClientConnection extends Connection {
     this.noisy(NOISE_OF_FRAME)
     const began = !this.isLeaving
     this.isLeaving = true
-    const unbegun = [...this.streams.values()].filter(record => record.id > lastId) as Http2Attempt[]
+    const unbegun = this.streams.all().filter(record => record.id > lastId) as Http2Attempt[]
     for (const attempt of unbegun) this.forget(attempt)
     if (began) this.owner.leaves(this)
     const failure: Failure = { code: 'UPSTREAM_BROKEN', message: 'the service went away before it began', again: 'unsent', grpc: 14 }
@@ -244,11 +255,16 @@ export class ClientConnection extends Connection {
   }
 
   override expired(delay: Delay): void {
-    if (delay === this.setupDelay) this.wire.destroy()
+    if (delay === this.setupDelay) this.tooLate()
     else if (delay === this.idleDelay) this.leave()
     else if (delay === this.aliveDelay) this.checkAlive()
     else if (delay === this.pongDelay) this.wire.destroy()
     else super.expired(delay)
+  }
+
+  private tooLate(): void {
+    this.lose({ code: 'UPSTREAM_UNREACHABLE', message: 'no HTTP/2 connection in time', again: 'unsent' })
+    this.wire.destroy()
   }
 
   private checkAlive(): void {
@@ -265,16 +281,19 @@ export class ClientConnection extends Connection {
 
   protected hasGone(error: Error | null): void {
     for (const delay of [this.setupDelay, this.idleDelay, this.aliveDelay, this.pongDelay]) delay.stop()
-    const words = error?.message ?? (this.hasPeerSettings ? 'the service closed the connection' : 'the service closed the connection before it spoke HTTP/2')
-    if (this.hasPeerSettings) this.lose({ code: 'UPSTREAM_BROKEN', message: words, again: 'no', grpc: 14 })
-    else this.lose({ code: 'UPSTREAM_UNREACHABLE', message: words, again: 'unsent' })
+    if (this.hasPeerSettings) {
+      this.lose({ code: 'UPSTREAM_BROKEN', message: error?.message ?? 'the service closed the connection', again: 'no', grpc: 14 })
+    } else {
+      const message = error?.message ?? 'the service closed the connection before it spoke HTTP/2'
+      this.lose({ code: 'UPSTREAM_UNREACHABLE', message, again: 'unsent' })
+    }
   }
 
   private lose(failure: Failure): void {
     if (this.isTold) return
     this.isTold = true
     this.isLeaving = true
-    const attempts = [...this.streams.values()] as Http2Attempt[]
+    const attempts = this.streams.all() as Http2Attempt[]
     const unsent: Failure = { code: 'UPSTREAM_UNREACHABLE', message: failure.message, again: 'unsent' }
     const lastFlush = this.wire.flushes
     for (const attempt of attempts) this.forget(attempt)

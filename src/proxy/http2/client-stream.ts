@@ -44,7 +44,7 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
   }
 
   get isWaiting(): boolean {
-    return this.waitDelay !== null && this.waitDelay.isArmed
+    return this.waitDelay?.isArmed === true
   }
 
   waitOver(): void {
@@ -71,11 +71,12 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
   }
 
   received(chunk: Buffer, start: number, end: number): void {
-    if (this.lengthLeft >= 0) this.lengthLeft -= end - start
-    if (!this.hasHead || this.lengthLeft < -1) {
+    const isTooMuch = this.lengthLeft >= 0 && this.lengthLeft < end - start
+    if (isTooMuch || !this.hasHead) {
       this.connection!.streamFault(this, CODE.PROTOCOL_ERROR)
       return
     }
+    if (this.lengthLeft > 0) this.lengthLeft -= end - start
     this.events.answerData(chunk, start, end)
   }
 

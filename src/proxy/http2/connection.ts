@@ -51,7 +51,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   /** Our last frame has been written. */
   protected isOver = false
   protected readonly noise = new NoiseMeter()
-  private readonly limits: HeadLimits
+  private readonly headLimits: HeadLimits
   private readonly decoder = new HpackDecoder(TABLE_BYTES)
   private readonly resets = new ResetMemory()
   private readonly settingsDelay = new Delay(this)
@@ -64,13 +64,13 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   constructor(wire: Wire, limits: HeadLimits, prefaceBytes: number) {
     super(prefaceBytes, limits.maxHeaderBytes)
     this.wire = wire
-    this.limits = limits
+    this.headLimits = limits
     this.output = new Output(wire)
   }
 
   /** Our first frames.  own: number, value… of this role. */
   protected sendSettings(own: readonly number[]): void {
-    const common = [SETTING.INITIAL_WINDOW_SIZE, WINDOW_BYTES, SETTING.MAX_HEADER_LIST_SIZE, this.limits.maxHeaderBytes]
+    const common = [SETTING.INITIAL_WINDOW_SIZE, WINDOW_BYTES, SETTING.MAX_HEADER_LIST_SIZE, this.headLimits.maxHeaderBytes]
     writeSettings(this.wire, [...own, ...common])
     this.announce()
     this.settingsDelay.start(SETTINGS_TIMEOUT_MS)
@@ -114,9 +114,9 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   // What comes.
 
   protected blockDone(id: number, flags: number, chunk: Buffer, from: number, to: number): void {
-    const { fields, limits } = this
+    const { fields, headLimits } = this
     fields.length = 0
-    const verdict = this.decoder.decode(chunk, from, to, fields, limits.maxHeaderBytes, limits.maxHeaderFields)
+    const verdict = this.decoder.decode(chunk, from, to, fields, headLimits.maxHeaderBytes, headLimits.maxHeaderFields)
     if (verdict === DECODED_BROKEN) this.fail(CODE.COMPRESSION_ERROR, this.decoder.problem)
     else this.headers(id, (flags & FLAG.END_STREAM) !== 0, verdict)
   }
@@ -180,7 +180,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   /** So many bytes of a stream have been taken: its peer may send as many more. */
   grant(stream: StreamRecord, bytes: number): void {
     if (stream.isClosed) return
-    const taken = bytes < stream.ungranted ? bytes : stream.ungranted
+    const taken = Math.min(bytes, stream.ungranted)
     stream.ungranted -= taken
     this.ungranted -= taken
     stream.unannounced += taken
@@ -204,8 +204,11 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     if (this.isOver) return
     const { peer } = this
     let code = peer.read(chunk, start, end, this.peerRole)
-    if (code === CODE.NO_ERROR && peer.initialWindow >= 0) code = this.output.setInitialWindow(peer.initialWindow, this.streams.values())
-    if (code !== CODE.NO_ERROR) return this.fail(code, 'SETTINGS with a value that is not allowed')
+    if (code === CODE.NO_ERROR && peer.initialWindow >= 0) code = this.output.setInitialWindow(peer.initialWindow, this.streams.all())
+    if (code !== CODE.NO_ERROR) {
+      this.fail(code, 'SETTINGS with a value that is not allowed')
+      return
+    }
     if (peer.tableBytes >= 0) this.output.encoder.peerTableBytes(peer.tableBytes)
     if (!this.mayControl()) return
     writeSettingsAck(this.wire)
@@ -264,7 +267,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     stream.heldEnd = null
     this.ungranted -= stream.ungranted
     stream.ungranted = 0
-    this.streams.delete(stream.id)
+    this.streams.delete(stream)
     this.announceIfDue()
     this.streamClosed(stream)
   }

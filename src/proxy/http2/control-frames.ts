@@ -5,9 +5,10 @@ import { FrameReader } from './frame-reader.js'
 import { CODE, FLAG, FRAME, uint31At, uint32At } from './frames.js'
 import { HeaderBlock } from './header-block.js'
 import type { StreamRecord } from './stream-record.js'
+import { StreamTable } from './stream-table.js'
 
 export abstract class ControlFrames extends FrameReader {
-  readonly streams = new Map<number, StreamRecord>()
+  readonly streams = new StreamTable()
   protected hasPeerSettings = false
   private readonly block = new HeaderBlock()
   private readonly maxBlockBytes: number
@@ -24,55 +25,89 @@ export abstract class ControlFrames extends FrameReader {
     }
     switch (type) {
       case FRAME.HEADERS:
-        return this.headersFrame(flags, id, chunk, start, end)
+        this.headersFrame(flags, id, chunk, start, end)
+        break
       case FRAME.WINDOW_UPDATE:
-        return this.updateFrame(id, chunk, start, end)
+        this.updateFrame(id, chunk, start, end)
+        break
       case FRAME.RST_STREAM:
-        return this.resetFrame(id, chunk, start, end)
+        this.resetFrame(id, chunk, start, end)
+        break
       case FRAME.CONTINUATION:
-        return this.continuation(flags, id, chunk, start, end)
+        this.continuation(flags, id, chunk, start, end)
+        break
       case FRAME.SETTINGS:
-        return this.settingsFrame(flags, id, chunk, start, end)
+        this.settingsFrame(flags, id, chunk, start, end)
+        break
       case FRAME.PING:
-        return this.pingFrame(flags, id, chunk, start, end)
+        this.pingFrame(flags, id, chunk, start, end)
+        break
       case FRAME.GOAWAY:
-        if (id !== 0) return this.fail(CODE.PROTOCOL_ERROR, 'GOAWAY on a stream')
-        if (end - start < 8) return this.fail(CODE.FRAME_SIZE_ERROR, 'GOAWAY that is too short')
-        return this.goaway(uint31At(chunk, start), uint32At(chunk, start + 4))
+        if (id !== 0) this.fail(CODE.PROTOCOL_ERROR, 'GOAWAY on a stream')
+        else if (end - start < 8) this.fail(CODE.FRAME_SIZE_ERROR, 'GOAWAY that is too short')
+        else this.goaway(uint31At(chunk, start), uint32At(chunk, start + 4))
+        break
       case FRAME.PRIORITY:
-        return this.priority(id, chunk, start, end)
+        this.priority(id, chunk, start, end)
+        break
       case FRAME.PUSH_PROMISE:
-        return this.fail(CODE.PROTOCOL_ERROR, 'PUSH_PROMISE')
+        this.fail(CODE.PROTOCOL_ERROR, 'PUSH_PROMISE')
+        break
       default:
-        return this.noisy(NOISE_OF_FRAME)
+        this.noisy(NOISE_OF_FRAME)
     }
   }
 
   private settingsFrame(flags: number, id: number, chunk: Buffer, start: number, end: number): void {
-    if (id !== 0) return this.fail(CODE.PROTOCOL_ERROR, 'SETTINGS on a stream')
-    if ((flags & FLAG.ACK) !== 0) {
-      if (end !== start) return this.fail(CODE.FRAME_SIZE_ERROR, 'SETTINGS ACK with a payload')
-      this.settingsAcknowledged()
-      return this.noisy(NOISE_OF_FRAME)
+    if (id !== 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'SETTINGS on a stream')
+      return
     }
-    if ((end - start) % 6 !== 0) return this.fail(CODE.FRAME_SIZE_ERROR, 'SETTINGS whose length is no multiple of 6')
+    if ((flags & FLAG.ACK) !== 0) {
+      if (end !== start) {
+        this.fail(CODE.FRAME_SIZE_ERROR, 'SETTINGS ACK with a payload')
+        return
+      }
+      this.settingsAcknowledged()
+      this.noisy(NOISE_OF_FRAME)
+      return
+    }
+    if ((end - start) % 6 !== 0) {
+      this.fail(CODE.FRAME_SIZE_ERROR, 'SETTINGS whose length is no multiple of 6')
+      return
+    }
     this.hasPeerSettings = true
     this.noisy(NOISE_OF_SETTINGS)
     this.peerSettings(chunk, start, end)
   }
 
   private pingFrame(flags: number, id: number, chunk: Buffer, start: number, end: number): void {
-    if (id !== 0) return this.fail(CODE.PROTOCOL_ERROR, 'PING on a stream')
-    if (end - start !== 8) return this.fail(CODE.FRAME_SIZE_ERROR, 'PING whose length is not 8')
+    if (id !== 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'PING on a stream')
+      return
+    }
+    if (end - start !== 8) {
+      this.fail(CODE.FRAME_SIZE_ERROR, 'PING whose length is not 8')
+      return
+    }
     this.noisy(NOISE_OF_FRAME)
     if ((flags & FLAG.ACK) !== 0) this.pong()
     else this.ping(chunk, start)
   }
 
   private priority(id: number, chunk: Buffer, start: number, end: number): void {
-    if (id === 0) return this.fail(CODE.PROTOCOL_ERROR, 'PRIORITY on stream 0')
-    if (end - start !== 5) return this.faultOn(id, CODE.FRAME_SIZE_ERROR)
-    if (uint31At(chunk, start) === id) return this.faultOn(id, CODE.PROTOCOL_ERROR)
+    if (id === 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'PRIORITY on stream 0')
+      return
+    }
+    if (end - start !== 5) {
+      this.faultOn(id, CODE.FRAME_SIZE_ERROR)
+      return
+    }
+    if (uint31At(chunk, start) === id) {
+      this.faultOn(id, CODE.PROTOCOL_ERROR)
+      return
+    }
     this.noisy(NOISE_OF_FRAME)
   }
 
@@ -84,7 +119,10 @@ export abstract class ControlFrames extends FrameReader {
   }
 
   private updateFrame(id: number, chunk: Buffer, start: number, end: number): void {
-    if (end - start !== 4) return this.fail(CODE.FRAME_SIZE_ERROR, 'WINDOW_UPDATE whose length is not 4')
+    if (end - start !== 4) {
+      this.fail(CODE.FRAME_SIZE_ERROR, 'WINDOW_UPDATE whose length is not 4')
+      return
+    }
     const bytes = uint31At(chunk, start)
     if (bytes < SOUND_UPDATE_BYTES) this.noisy(NOISE_OF_FRAME)
     if (id === 0) {
@@ -100,7 +138,10 @@ export abstract class ControlFrames extends FrameReader {
   }
 
   private resetFrame(id: number, chunk: Buffer, start: number, end: number): void {
-    if (end - start !== 4) return this.fail(CODE.FRAME_SIZE_ERROR, 'RST_STREAM whose length is not 4')
+    if (end - start !== 4) {
+      this.fail(CODE.FRAME_SIZE_ERROR, 'RST_STREAM whose length is not 4')
+      return
+    }
     const stream = this.streams.get(id)
     if (stream !== undefined) this.peerReset(stream, uint32At(chunk, start))
     else if (this.isIdle(id)) this.fail(CODE.PROTOCOL_ERROR, 'RST_STREAM on an idle stream')
@@ -108,22 +149,37 @@ export abstract class ControlFrames extends FrameReader {
   }
 
   private headersFrame(flags: number, id: number, chunk: Buffer, start: number, end: number): void {
-    if (id === 0) return this.fail(CODE.PROTOCOL_ERROR, 'HEADERS on stream 0')
+    if (id === 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'HEADERS on stream 0')
+      return
+    }
     let from = start
     let to = end
     if ((flags & FLAG.PADDED) !== 0) {
-      if (from >= to) return this.fail(CODE.FRAME_SIZE_ERROR, 'a padded frame without its padding')
+      if (from >= to) {
+        this.fail(CODE.FRAME_SIZE_ERROR, 'a padded frame without its padding')
+        return
+      }
       to -= chunk[from++]!
     }
     let dependsOn = -1
     if ((flags & FLAG.PRIORITY) !== 0) {
-      if (to - from < 5) return this.fail(CODE.PROTOCOL_ERROR, 'HEADERS whose priority is cut off')
+      if (to - from < 5) {
+        this.fail(CODE.PROTOCOL_ERROR, 'HEADERS whose priority is cut off')
+        return
+      }
       dependsOn = uint31At(chunk, from)
       from += 5
     }
-    if (to < from) return this.fail(CODE.PROTOCOL_ERROR, 'more padding than frame')
+    if (to < from) {
+      this.fail(CODE.PROTOCOL_ERROR, 'more padding than frame')
+      return
+    }
     // Deprecated as priorities are (RFC 9113 5.3), a stream that depends on itself is still an error to RFC 7540's suites.
-    if (dependsOn === id) return this.fail(CODE.PROTOCOL_ERROR, 'a stream that depends on itself')
+    if (dependsOn === id) {
+      this.fail(CODE.PROTOCOL_ERROR, 'a stream that depends on itself')
+      return
+    }
     if ((flags & FLAG.END_HEADERS) !== 0) this.blockDone(id, flags, chunk, from, to)
     else this.blockBegins(id, flags, chunk, from, to)
   }
@@ -137,9 +193,18 @@ export abstract class ControlFrames extends FrameReader {
 
   private continuation(flags: number, id: number, chunk: Buffer, start: number, end: number): void {
     const { block } = this
-    if (block.id === 0) return this.fail(CODE.PROTOCOL_ERROR, 'CONTINUATION without HEADERS')
-    if (block.frames > MAX_CONTINUATIONS) return this.fail(CODE.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames')
-    if (block.length + end - start > this.maxBlockBytes) return this.fail(CODE.ENHANCE_YOUR_CALM, 'a header block far beyond the limit')
+    if (block.id === 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'CONTINUATION without HEADERS')
+      return
+    }
+    if (block.frames > MAX_CONTINUATIONS) {
+      this.fail(CODE.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames')
+      return
+    }
+    if (block.length + end - start > this.maxBlockBytes) {
+      this.fail(CODE.ENHANCE_YOUR_CALM, 'a header block far beyond the limit')
+      return
+    }
     block.add(chunk, start, end)
     if ((flags & FLAG.END_HEADERS) === 0) return
     this.openBlockId = 0

@@ -62,7 +62,14 @@ export class Output {
       const to = Math.min(from + MAX_FRAME_BYTES, block.length)
       const last = to === block.length ? FLAG.END_HEADERS : 0
       wire.ensure(FRAME_HEAD_BYTES)
-      putFrameHead(wire.buffer, wire.length, to - from, from === 0 ? FRAME.HEADERS : FRAME.CONTINUATION, last | (from === 0 ? endFlag : 0), id)
+      putFrameHead(
+        wire.buffer,
+        wire.length,
+        to - from,
+        from === 0 ? FRAME.HEADERS : FRAME.CONTINUATION,
+        last | (from === 0 ? endFlag : 0),
+        id,
+      )
       wire.length += FRAME_HEAD_BYTES
       wire.append(block, from, to)
     }
@@ -79,7 +86,7 @@ export class Output {
   data(stream: StreamRecord, chunk: Buffer, start: number, end: number): void {
     let from = start
     if (!stream.isHolding && this.first === null && !this.wire.isBlocked) {
-      const room = stream.sendWindow < this.window ? stream.sendWindow : this.window
+      const room = Math.min(stream.sendWindow, this.window)
       const to = end - start <= room ? end : room > 0 ? start + room : start
       if (to > start) {
         while (from < to) {

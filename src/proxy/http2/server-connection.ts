@@ -9,9 +9,9 @@ import { areTrailersSound } from './field-checks.js'
 import { EARNED_BY_REQUEST, NOISE_OF_FRAME, ResetMeter } from './floods.js'
 import { CODE, FLAG, MAX_STREAM_ID, PREFACE, SETTING, writeGoaway, writePing } from './frames.js'
 import { DECODED_MALFORMED, DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
+import { refusalFields } from './refusals.js'
 import { type RequestOrigin, readRequestHead } from './request-head.js'
 import { ServerStream } from './server-stream.js'
-import { refusalFields } from './refusals.js'
 
 /** How long a client may take to answer the PING between the two GOAWAYs (rule 20). */
 const GOAWAY_PAUSE_MS = 1000
@@ -83,26 +83,53 @@ export class ServerConnection extends Connection {
 
   protected headers(id: number, ends: boolean, verdict: Decoded): void {
     const stream = this.streams.get(id)
-    if (stream !== undefined) return this.trailers(stream as ServerStream, ends, verdict)
-    if ((id & 1) === 0) return this.fail(CODE.PROTOCOL_ERROR, 'a request on an even stream')
-    if (id <= this.highestId) return this.lateHeaders(id)
+    if (stream !== undefined) {
+      this.trailers(stream as ServerStream, ends, verdict)
+      return
+    }
+    if ((id & 1) === 0) {
+      this.fail(CODE.PROTOCOL_ERROR, 'a request on an even stream')
+      return
+    }
+    if (id <= this.highestId) {
+      this.lateHeaders(id)
+      return
+    }
     this.highestId = id
     this.noise.earn(EARNED_BY_REQUEST)
     // After our last GOAWAY it is the client's to know that this was not begun.
-    if (this.finalId >= 0) return this.refuse(id, CODE.REFUSED_STREAM)
-    if (this.streams.size >= this.settings.maxStreams) return this.provoked(id, CODE.REFUSED_STREAM)
-    if (verdict === DECODED_MALFORMED) return this.provoked(id, CODE.PROTOCOL_ERROR)
-    if (verdict === DECODED_TOO_LARGE) return this.answerRefusal(id, 431, ends)
+    if (this.finalId >= 0) {
+      this.refuse(id, CODE.REFUSED_STREAM)
+      return
+    }
+    if (this.streams.size >= this.settings.maxStreams) {
+      this.provoked(id, CODE.REFUSED_STREAM)
+      return
+    }
+    if (verdict === DECODED_MALFORMED) {
+      this.provoked(id, CODE.PROTOCOL_ERROR)
+      return
+    }
+    if (verdict === DECODED_TOO_LARGE) {
+      this.answerRefusal(id, 431, ends)
+      return
+    }
     this.request(id, ends)
   }
 
   private request(id: number, ends: boolean): void {
     this.origin.ends = ends
     const head = readRequestHead(this.fields, this.origin)
-    if (head === 'malformed') return this.provoked(id, CODE.PROTOCOL_ERROR)
-    if (head === 'unsupported') return this.answerRefusal(id, 501, ends)
+    if (head === 'malformed') {
+      this.provoked(id, CODE.PROTOCOL_ERROR)
+      return
+    }
+    if (head === 'unsupported') {
+      this.answerRefusal(id, 501, ends)
+      return
+    }
     const stream = new ServerStream(this, id, head)
-    this.streams.set(id, stream)
+    this.streams.add(stream)
     if (this.streams.size === 1) {
       this.idleDelay.stop()
       if (this.headDelay.isArmed && !this.isMidFrame) this.headDelay.stop()
@@ -121,8 +148,14 @@ export class ServerConnection extends Connection {
   }
 
   private trailers(stream: ServerStream, ends: boolean, verdict: Decoded): void {
-    if (stream.isRemoteEnded) return this.streamFault(stream, CODE.STREAM_CLOSED)
-    if (!ends || verdict !== DECODED_OK || !areTrailersSound(this.fields)) return this.streamFault(stream, CODE.PROTOCOL_ERROR)
+    if (stream.isRemoteEnded) {
+      this.streamFault(stream, CODE.STREAM_CLOSED)
+      return
+    }
+    if (!ends || verdict !== DECODED_OK || !areTrailersSound(this.fields)) {
+      this.streamFault(stream, CODE.PROTOCOL_ERROR)
+      return
+    }
     stream.requestDone(this.fields.slice())
   }
 
@@ -240,7 +273,7 @@ export class ServerConnection extends Connection {
   }
 
   private lose(why: 'closed' | 'malformed'): void {
-    for (const record of [...this.streams.values()]) {
+    for (const record of this.streams.all()) {
       const stream = record as ServerStream
       const told = !stream.isLocalEnded && !stream.isClosed
       this.forget(stream)

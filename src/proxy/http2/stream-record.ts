@@ -36,6 +36,8 @@ export abstract class StreamRecord implements Expiring {
   /** In the connection's line of those that could send if only it could. */
   isInLine = false
   nextInLine: StreamRecord | null = null
+  /** Of the connection's table. */
+  nextInBucket: StreamRecord | null = null
 
   constructor(id: number) {
     this.id = id

@@ -95,7 +95,6 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
   }
 
   hasRoom(connection: ClientConnection): void {
-    if (this.isRetired && this.waitingCount === 0) connection.leave()
     while (this.waiting.length > 0 && connection.canTake) {
       const attempt = this.waiting.shift()!
       if (!attempt.isWaiting) continue
@@ -109,6 +108,7 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
         attempt.fail(failure)
       }
     }
+    if (this.isRetired && this.waitingCount === 0) connection.leave()
     if (this.waitingCount > 0) this.grow()
   }
 
@@ -120,8 +120,8 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
   leaves(connection: ClientConnection): void {
     const at = this.connections.indexOf(connection)
     if (at !== -1) this.connections.splice(at, 1)
-    // A replacement at once: the next call must not wait for it (rule 19).
-    if (connection.streams.size > 0 && this.connections.length === 0) this.grow()
+    // A replacement at once, where this one was in use: the next call must not wait for it (rule 19).
+    if (connection.hasSpoken && this.connections.length === 0 && connection.streams.size + this.waitingCount > 0) this.grow()
   }
 
   failedToOpen(_connection: ClientConnection, failure: Failure): void {

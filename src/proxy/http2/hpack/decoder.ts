@@ -1,5 +1,4 @@
 // Decodes the header blocks of one connection (RFC 7541) and judges every field on the way (RFC 9113 8.2.1).
-// COST
 import { DecoderTable } from './decoder-table.js'
 import { BAD_NAME, BAD_VALUE } from './field-rules.js'
 import { IntegerReader } from './integers.js'

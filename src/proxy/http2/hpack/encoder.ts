@@ -1,5 +1,4 @@
 // Encodes the header blocks of one connection (RFC 7541): indexes where it can, raw literals where not.
-// COST
 import { COOKIE, INDEX_NEVER, INDEX_PATH, SECRET, SHORT_COOKIE_BYTES } from './encoder-policy.js'
 import { EncoderTable, type NameRecord, TABLE_CAP_BYTES } from './encoder-table.js'
 import { writeInteger } from './integers.js'

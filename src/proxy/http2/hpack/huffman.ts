@@ -1,5 +1,4 @@
 // The Huffman code of RFC 7541 Appendix B: its code words, and a decoder that takes up to two letters per table lookup.
-// COST
 import { BYTE_CLASS } from './field-rules.js'
 
 /** Length in bits of the code word of every byte, and last of the end-of-string symbol.  The code is canonical (shorter first, then by symbol),

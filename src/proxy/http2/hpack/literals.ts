@@ -1,5 +1,4 @@
 // Reads the string literals of a header block (RFC 7541 5.2), judges them, and remembers those that come again and again.
-// COST
 import { BYTE_CLASS, verdictOn } from './field-rules.js'
 import { HuffmanDecoder } from './huffman.js'
 import { IntegerReader } from './integers.js'
