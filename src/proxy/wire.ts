@@ -40,7 +40,8 @@ export class Wire {
   length = 0
   /** How often the buffer has been handed over: an offset into it holds until this changes. */
   flushes = 0
-  readonly remoteAddress: string
+  /** Of the peer; a PROXY header says it anew. */
+  remoteAddress: string
   private readonly socket: Duplex
   private isTouched = false
   private blocked = false
@@ -60,7 +61,7 @@ export class Wire {
   }
 
   /** A connection that was accepted with `pauseOnConnect`; nothing has been read from it. */
-  static accepted(socket: Socket, address: string): Wire {
+  static accepted(socket: Socket, address = socket.remoteAddress ?? 'unknown'): Wire {
     const adopted = adopt(socket, size => wire.owner?.received(shared, 0, size))
     const wire: Wire = new Wire(adopted ?? socket, address)
     if (adopted === null) wire.readByEvents()
