@@ -58,11 +58,15 @@ async function measureAll(options: Options): Promise<number> {
     for (const stop of stops.reverse()) await stop()
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
-  process.once('SIGINT', () => void endAll().then(() => process.exit(130)))
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => void endAll().then(() => process.exit(code)))
   try {
     const place = { directory, tools: compileTools(directory), options, atEnd: (stop: () => unknown) => stops.push(stop) }
     const results = await measureCases(options, place)
-    process.stdout.write(`${report(results, notInstalled(options))}\n`)
+    process.stdout.write(`${report(results, leftOut(options))}\n`)
     if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(jsonOf(options, results), null, 2)}\n`)
     return anythingWrong(results) ? 1 : 0
   } finally {
@@ -76,10 +80,7 @@ async function measureCases(options: Options, place: Place): Promise<CaseResult[
   const results: CaseResult[] = []
   const checked = new Map<string, string[] | Error>()
   for (const log of options.logs) {
-    const wanted = CASES.filter(
-      ({ name, idle }) => (options.cases.length === 0 || options.cases.includes(name)) && (log === 'on' || idle === 0),
-    )
-    for (const which of wanted) {
+    for (const which of possible(options).filter(({ idle }) => log === 'on' || idle === 0)) {
       const lacks: Record<string, string[]> = {}
       const able: Peer[] = []
       const broken: CaseResult['peers'] = []
@@ -94,6 +95,14 @@ async function measureCases(options: Options, place: Place): Promise<CaseResult[
     }
   }
   return results
+}
+
+function asked({ cases }: Options): Case[] {
+  return CASES.filter(({ name }) => cases.length === 0 || cases.includes(name))
+}
+
+function possible(options: Options): Case[] {
+  return asked(options).filter(({ lacking }) => (lacking?.() ?? null) === null)
 }
 
 /** A configuration is checked once; all cases of a protocol share it. */
@@ -131,10 +140,16 @@ function chosen(peer: Peer, { peers }: Options): boolean {
   return peers.length === 0 || peer === guard || peers.includes(peer.name)
 }
 
-function notInstalled(options: Options): string[] {
-  return PEERS.filter(peer => chosen(peer, options) && !peer.installed()).map(
+/** A line for each peer and case that is left out. */
+function leftOut(options: Options): string[] {
+  const peers = PEERS.filter(peer => chosen(peer, options) && !peer.installed()).map(
     ({ name, debianPackage }) => `${name} is not installed (apt-get install ${debianPackage}) and left out`,
   )
+  const cases = asked(options).flatMap(({ name, lacking }) => {
+    const found = lacking?.() ?? null
+    return found === null ? [] : [`${name} is left out: it ${found}`]
+  })
+  return [...peers, ...cases]
 }
 
 function jsonOf(options: Options, results: CaseResult[]): object {

@@ -1,4 +1,5 @@
 // What is measured: the cases by name, the load of each, and what the issue asks of ours.
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +32,8 @@ export interface Case {
   /** Connections that are held instead of used; 0: none. */
   idle: number
   load(aim: Aim): Promise<Load>
+  /** What the machine lacks for it; null: nothing. */
+  lacking?(): string | null
 }
 
 const SMALL = 15
@@ -73,6 +76,19 @@ async function grpcClient({ port, prefix, seconds }: Aim): Promise<Load> {
   return ownLoad(await output(process.execPath, [GRPC_CLIENT, JSON.stringify({ port, prefix, seconds })], seconds))
 }
 
+// Debian's python3-grpcio belongs to Debian's python3, wherever another one stands first in the path.
+const PYTHON = '/usr/bin/python3'
+const GRPCIO_CLIENT = fileURLToPath(new URL('../../../bench/proxy/grpcio_client.py', import.meta.url))
+
+async function grpcioClient({ port, prefix, seconds }: Aim): Promise<Load> {
+  return ownLoad(await output(PYTHON, [GRPCIO_CLIENT, JSON.stringify({ port, prefix, seconds })], seconds))
+}
+
+function lackingGrpcio(): string | null {
+  const { status } = spawnSync(PYTHON, ['-c', 'import grpc'], { stdio: 'ignore' })
+  return status === 0 ? null : 'needs grpcio (apt-get install python3-grpcio)'
+}
+
 const held = (): Promise<never> => Promise.reject(new Error('an idle case has no load'))
 
 const IDLE: FigureName[] = ['rssMb', 'kbPerConnection']
@@ -108,6 +124,15 @@ export const CASES: Case[] = [
     origin: 'grpc-js',
     about: 'unary calls, grpc-js client (8 channels, 64 under way) and grpc-js server; these two set the pace',
     load: grpcClient,
+  },
+  {
+    ...common,
+    name: 'grpcio',
+    protocol: 'h2c',
+    origin: 'grpc-js',
+    about: 'the same with a Python grpcio client (C core)',
+    load: grpcioClient,
+    lacking: lackingGrpcio,
   },
   {
     ...common,

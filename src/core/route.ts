@@ -56,7 +56,14 @@ export function findRoute<R extends { prefix: string }>(routes: readonly R[], pa
   return undefined
 }
 
-/** The target as the service gets it: `/web/a?x` is `/a?x` behind a stripping route `/web/`, `/web/` is `/`. */
-export function forwardTarget(route: { prefix: string; strip: boolean }, target: string): string {
+/** The target as the service gets it: `/web/a?x` is `/a?x` behind a stripping route `/web/`, `/web/` is `/`; with `rewrite: /v2/` it is `/v2/a?x`. */
+export function forwardTarget(route: { prefix: string; strip: boolean; rewrite?: string | null }, target: string): string {
+  if (route.rewrite !== undefined && route.rewrite !== null) return route.rewrite + target.slice(route.prefix.length)
   return route.strip ? target.slice(route.prefix.length - 1) : target
+}
+
+/** Where a redirecting route sends the client.  to: what ends with '/' gets the rest of the target.  target: as checked by parseTarget. */
+export function redirectTarget(route: { prefix: string; redirect: { target: string } }, target: string): string {
+  const to = route.redirect.target
+  return to.endsWith('/') ? to + target.slice(route.prefix.length) : to
 }

@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection to a service: one exchange at a time, kept only where both messages were complete and not a byte followed.
 //
-//   CONNECTING ─► IDLE ─► HEAD ─► LENGTH | CHUNKED | UNTIL_CLOSE ─► IDLE …       ─► GONE
-//                          └─► TUNNEL                                after 101
+//   CONNECTING ─► IDLE ─► HEAD ─► BODY ─► IDLE …       ─► GONE
+//                          └─► TUNNEL                  after 101
 //
 // A byte or an end in IDLE means that the connection cannot be trusted with another request: it is dropped (RFC 9112 9.3, response queue poisoning).
 import type { Fields } from '../../core/headers.js'
@@ -9,7 +9,7 @@ import { Delay, type Expiring } from '../delays.js'
 import { type Failure, type UpstreamEvents, WINDOW_BYTES } from '../stream.js'
 import type { PoolLimits } from '../upstream/limits.js'
 import type { Wire, WireOwner } from '../wire.js'
-import { ChunkedDecoder } from './chunked.js'
+import { BodyDecoder, IN_CHUNKS, UNTIL_CLOSE } from './body-decoder.js'
 import type { Http1UpstreamStream } from './client-stream.js'
 import { AnswerParser, headEnd } from './head-parser.js'
 import { PartialHead } from './partial-head.js'
@@ -17,11 +17,9 @@ import { PartialHead } from './partial-head.js'
 const CONNECTING = 0
 const IDLE = 1
 const HEAD = 2
-const LENGTH = 3
-const CHUNKED = 4
-const UNTIL_CLOSE = 5
-const TUNNEL = 6
-const GONE = 7
+const BODY = 3
+const TUNNEL = 4
+const GONE = 5
 
 /** One read more may come after reading was paused. */
 const PAUSE_BYTES = WINDOW_BYTES - 64 * 1024
@@ -46,14 +44,13 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   private readonly pool: ConnectionPool
   private wire: Wire | null = null
   private readonly parser: AnswerParser
-  private readonly chunked: ChunkedDecoder
+  private readonly body: BodyDecoder
   private readonly partial: PartialHead
   private readonly idleLimit = new Delay(this)
   private phase = CONNECTING
   private exchanges = 0
   private informational = 0
   private hasAnswerByte = false
-  private left = 0
   /** Of the answer's body, delivered and not granted. */
   private ahead = 0
   private isPaused = false
@@ -64,7 +61,7 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   constructor(pool: ConnectionPool) {
     this.pool = pool
     this.parser = new AnswerParser(pool.limits)
-    this.chunked = new ChunkedDecoder(pool.limits)
+    this.body = new BodyDecoder(pool.limits)
     this.partial = new PartialHead(pool.limits.maxHeaderBytes, 'head')
   }
 
@@ -130,13 +127,9 @@ export class Http1ClientConnection implements WireOwner, Expiring {
         case HEAD:
           at = this.readHead(chunk, at, end)
           break
-        case LENGTH:
-          at = this.readLength(chunk, at, end)
+        case BODY:
+          at = this.readBody(chunk, at, end)
           break
-        case CHUNKED:
-          at = this.readChunked(chunk, at, end)
-          break
-        case UNTIL_CLOSE:
         case TUNNEL:
           at = this.deliver(chunk, at, end)
           break
@@ -155,8 +148,9 @@ export class Http1ClientConnection implements WireOwner, Expiring {
       case IDLE:
         this.drop()
         break
-      case UNTIL_CLOSE:
-        this.complete([], 'last')
+      case BODY:
+        if (this.body.isUntilClose) this.complete([], 'last')
+        else this.lost('the service closed the connection in the middle of its answer')
         break
       case TUNNEL:
         this.endTunnelAnswer()
@@ -224,9 +218,8 @@ export class Http1ClientConnection implements WireOwner, Expiring {
       this.finish(stream, rest)?.answerHead(status, lines.fields, 'now')
       return
     }
-    this.left = lines.length
-    this.phase = lines.codings > 0 ? CHUNKED : lines.lengths > 0 ? LENGTH : UNTIL_CLOSE
-    if (this.phase === CHUNKED) this.chunked.begin()
+    this.phase = BODY
+    this.body.begin(lines.codings > 0 ? IN_CHUNKS : lines.lengths > 0 ? lines.length : UNTIL_CLOSE)
     stream.events?.answerHead(status, lines.fields, 'later')
   }
 
@@ -243,28 +236,13 @@ export class Http1ClientConnection implements WireOwner, Expiring {
 
   // Bodies, and the bytes of a tunnel.
 
-  private readLength(chunk: Buffer, at: number, end: number): number {
-    const bound = Math.min(end, at + this.left)
-    this.left -= bound - at
-    this.deliver(chunk, at, bound)
-    if (this.left === 0 && this.phase === LENGTH) this.complete([], bound === end ? 'last' : 'more')
-    return bound
-  }
-
-  private readChunked(chunk: Buffer, at: number, end: number): number {
-    const { chunked } = this
-    switch (chunked.step(chunk, at, end)) {
-      case 'data':
-        this.deliver(chunk, chunked.dataStart, chunked.dataEnd)
-        break
-      case 'end':
-        this.complete(chunked.trailers, chunked.at === end ? 'last' : 'more')
-        break
-      case 'bad':
-        this.nonsense(chunked.fault)
-        break
-    }
-    return chunked.at
+  private readBody(chunk: Buffer, at: number, end: number): number {
+    const { body } = this
+    const outcome = body.step(chunk, at, end)
+    if (outcome === 'data') this.deliver(chunk, body.dataStart, body.dataEnd)
+    else if (outcome === 'bad') this.nonsense(body.fault)
+    if (body.isOver && this.phase === BODY) this.complete(body.trailers, body.at === end ? 'last' : 'more')
+    return body.at
   }
 
   private deliver(chunk: Buffer, start: number, end: number): number {

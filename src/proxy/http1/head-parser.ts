@@ -1,6 +1,7 @@
 // The head of an HTTP/1 message: a request's or an answer's first line and its fields, judged so strictly that only one reading fits.
 //
 // The end is found by indexOf, the head becomes one latin1 string, and one pass over its bytes cuts names and values out of it.
+import type { RequestHead } from '../stream.js'
 import { type FieldLimits, FieldLines, VALUE } from './field-lines.js'
 import { latin1Slice } from './latin1.js'
 
@@ -65,7 +66,31 @@ export class RequestParser {
     return this.judgeHost() && this.judgeFraming() && this.judgeConnection()
   }
 
-  refuse(status: RefusedStatus, message: string): boolean {
+  /** The head that was parsed last. */
+  head(scheme: string, client: string): RequestHead {
+    const { lines, contentLength, upgrade } = this
+    return {
+      protocol: 'http1',
+      version: this.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+      method: this.method,
+      target: this.target,
+      scheme,
+      authority: lines.host,
+      fields: lines.fields,
+      bodyless: contentLength === 0 && upgrade === null,
+      contentLength: upgrade === null ? contentLength : -1,
+      upgrade,
+      client,
+    }
+  }
+
+  /** The client wants no other request on this connection, or what follows may be meant for a tunnel that was refused. */
+  get isLast(): boolean {
+    const { lines } = this
+    return lines.close || (this.minor === 0 && !lines.keepAlive) || this.upgrade !== null || this.method === 'CONNECT'
+  }
+
+  private refuse(status: RefusedStatus, message: string): boolean {
     this.status = status
     this.message = message
     return false

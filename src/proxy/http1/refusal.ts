@@ -7,18 +7,22 @@ import { writeText } from './latin1.js'
 
 /** Writes the whole answer.  The caller ends the connection behind it. */
 export function writeRefusal(wire: Wire, status: RefusedStatus, message: string): void {
-  const code = codeOf(status)
+  const code = CODES[status]
   const body = `${JSON.stringify({ error: { code, message, hint: ERRORS[code].hint } })}\n`
   const length = Buffer.byteLength(body)
-  writeText(
-    wire,
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${length}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n`,
-  )
+  const fields = `content-type: application/json; charset=utf-8\r\ncontent-length: ${length}\r\ncache-control: no-store\r\nconnection: close\r\n`
+  writeText(wire, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n`)
   wire.ensure(length)
   wire.length += wire.buffer.write(body, wire.length)
   wire.touch()
 }
 
-function codeOf(_status: RefusedStatus): ErrorCode {
-  return 'REQUEST_MALFORMED'
+const CODES: Record<RefusedStatus, ErrorCode> = {
+  400: 'REQUEST_MALFORMED',
+  408: 'REQUEST_TOO_SLOW',
+  414: 'REQUEST_HEAD_TOO_LARGE',
+  417: 'EXPECTATION_UNKNOWN',
+  431: 'REQUEST_HEAD_TOO_LARGE',
+  501: 'REQUEST_MALFORMED',
+  505: 'REQUEST_MALFORMED',
 }

@@ -1,86 +1,68 @@
 // One HTTP/1.1 client connection: requests one after the other, each with its answer before the next is read.
 //
-//   HEAD ─► LENGTH | CHUNKED ─► WAITING ─► HEAD …        the request's body, then its answer
-//     │            └─ answer complete first: the rest is dropped (bounded), then HEAD
-//     ├─► TUNNEL                                          after 101, bytes both ways
-//     └─► CLOSING ─► GONE                                 our end is sent; what still comes is dropped, so that the answer is not lost to a reset
+//   HEAD ─► BODY ─► WAITING ─► HEAD …      the request's body, then its answer
+//     │      └─ answer complete first: the rest is dropped (bounded), then HEAD
+//     └─► GONE                              the wire is gone, or another owner has it: ServerTunnel after 101, Lingering after the last answer
 //
-// WAITING: bytes beyond the request are kept, and reading stops when they are many.  At every moment at most one limit of each kind is armed:
-// clock (head, idle, grace, lingering), body (the request stands still), send (the answer is not taken).
+// WAITING: bytes beyond the request are kept, and reading stops when they are many; until then reading shows whether the client is still there.
 import type { Fields } from '../../core/headers.js'
-import { Delay, type Expiring } from '../delays.js'
 import type { ServerOptions } from '../server-options.js'
-import { type RequestHead, WINDOW_BYTES } from '../stream.js'
 import type { Wire, WireOwner } from '../wire.js'
-import { ChunkedDecoder } from './chunked.js'
+import { BodyDecoder, IN_CHUNKS } from './body-decoder.js'
+import { EarlyBytes } from './early-bytes.js'
 import { headEnd, type RefusedStatus, RequestParser } from './head-parser.js'
+import { Lingering } from './lingering.js'
 import { PartialHead } from './partial-head.js'
+import { ReadCredit } from './read-credit.js'
 import { writeRefusal } from './refusal.js'
-import { Http1ClientStream } from './server-stream.js'
+import { type Limited, ServerLimits } from './server-limits.js'
+import { type AnswerCarrier, Http1ClientStream } from './server-stream.js'
+import { ServerTunnel } from './server-tunnel.js'
 
 const HEAD = 0
-const LENGTH = 1
-const CHUNKED = 2
-const WAITING = 3
-const TUNNEL = 4
-const CLOSING = 5
-const GONE = 6
+const BODY = 1
+const WAITING = 2
+const GONE = 3
 
-/** One read more may come after reading was paused. */
-const PAUSE_BYTES = WINDOW_BYTES - 64 * 1024
-/** Beyond the request that is being answered: pipelined requests, or what a client sends before its 101. */
+/** Beyond the request that is being answered. */
 const EARLY_BYTES = 64 * 1024
 /** Of a body that nobody wants any more: less is read to its end so that the connection can be kept, more closes it. */
 const DROP_BYTES = 256 * 1024
-const DROP_MS = 1000
-const LINGER_MS = 1000
-/** While draining, a connection without a request: one may be on its way. */
-const DRAIN_GRACE_MS = 1000
-/** A client that has ended its direction and to which nothing could be sent for so long has left. */
-const HALF_CLOSED_MS = 1000
 
-const NOTHING = Buffer.alloc(0)
-
-export class Http1ServerConnection implements WireOwner, Expiring {
+export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited {
   private readonly wire: Wire
   private readonly options: ServerOptions
+  private readonly limits: ServerLimits
+  private readonly credit: ReadCredit
   private readonly parser: RequestParser
-  private readonly chunked: ChunkedDecoder
+  private readonly body: BodyDecoder
   private readonly partial: PartialHead
-  private readonly clock = new Delay(this)
-  private readonly bodyLimit = new Delay(this)
-  private readonly sendLimit = new Delay(this)
+  private readonly early = new EarlyBytes()
   private phase = HEAD
   private stream: Http1ClientStream | null = null
   private requests = 0
-  /** Of a LENGTH body. */
-  private left = 0
-  /** Of the body, delivered and not granted; while it is dropped, dropped. */
-  private ahead = 0
   /** Expect: 100-continue has neither been answered with 100 nor overtaken by the body. */
   private awaitsContinue = false
-  private early: Buffer = NOTHING
-  private earlyLength = 0
-  private isPaused = false
   private isReading = false
-  private isDraining = false
+  private isLast = false
   private clientEnded = false
-  /** Progress when a limit was last looked at. */
-  private seen = 0
 
   constructor(wire: Wire, options: ServerOptions) {
+    const { settings } = options
     this.wire = wire
     this.options = options
-    this.parser = new RequestParser(options.settings)
-    this.chunked = new ChunkedDecoder(options.settings)
-    this.partial = new PartialHead(options.settings.maxHeaderBytes, 'head')
-    this.clock.start(options.settings.headerTimeoutMs)
+    this.limits = new ServerLimits(this, wire, settings)
+    this.credit = new ReadCredit(wire)
+    this.parser = new RequestParser(settings)
+    this.body = new BodyDecoder(settings)
+    this.partial = new PartialHead(settings.maxHeaderBytes, 'head')
+    this.limits.head()
   }
 
   /** Every answer from now on ends the connection; without a request it closes after a while. */
   drain(): void {
-    this.isDraining = true
-    if (this.phase === HEAD && this.partial.isEmpty) this.clock.start(DRAIN_GRACE_MS)
+    this.isLast = true
+    if (this.phase === HEAD && this.partial.isEmpty) this.limits.drain()
   }
 
   destroy(): void {
@@ -88,7 +70,6 @@ export class Http1ServerConnection implements WireOwner, Expiring {
   }
 
   received(chunk: Buffer, start: number, end: number): void {
-    const isNested = this.isReading
     this.isReading = true
     let at = start
     while (at < end) {
@@ -96,48 +77,40 @@ export class Http1ServerConnection implements WireOwner, Expiring {
         case HEAD:
           at = this.readHead(chunk, at, end)
           break
-        case LENGTH:
-          at = this.readLength(chunk, at, end)
-          break
-        case CHUNKED:
-          at = this.readChunked(chunk, at, end)
+        case BODY:
+          at = this.readBody(chunk, at, end)
           break
         case WAITING:
           at = this.keep(chunk, at, end)
           break
-        case TUNNEL:
-          at = this.earlyLength > 0 ? this.keep(chunk, at, end) : this.deliver(chunk, at, end)
-          break
         default:
-          at = this.linger(at, end)
+          // Whoever has the wire now.
+          if (this.wire.owner !== this) this.wire.owner?.received(chunk, at, end)
+          at = end
       }
     }
-    this.isReading = isNested
+    this.isReading = false
   }
 
   ended(): void {
     this.clientEnded = true
     switch (this.phase) {
       case HEAD:
-        if (!this.isReading && this.earlyLength === 0) this.close()
+        this.close()
         break
-      case LENGTH:
-      case CHUNKED:
+      case BODY:
         this.lose('closed')
         break
       case WAITING:
         // Nobody waits on a half-closed connection for an upgrade.
         if (this.stream!.head.upgrade !== null) this.lose('closed')
-        else this.watchHalfClosed()
-        break
-      case TUNNEL:
-        if (this.earlyLength === 0) this.endTunnelRequest()
+        else this.limits.halfClosed(this.stream!)
         break
     }
   }
 
   writable(): void {
-    this.sendLimit.stop()
+    this.limits.sent()
     this.stream?.writable()
   }
 
@@ -148,72 +121,51 @@ export class Http1ServerConnection implements WireOwner, Expiring {
     this.options.closed()
   }
 
-  expired(delay: Delay): void {
-    if (delay === this.sendLimit) this.sendExpired()
-    else if (delay === this.bodyLimit) this.bodyExpired()
-    else if (this.phase === CLOSING) this.lingerExpired()
-    else if (this.phase !== HEAD) this.halfClosedExpired()
-    else if (this.partial.isEmpty) this.close()
-    else this.refuse(408, 'the head of the request was not complete in time')
-  }
-
   // What the stream asks of its connection.
 
   /** Decides at an answer's head whether it is the last. */
-  closesAfter(stream: Http1ClientStream): boolean {
-    const { settings } = this.options
-    const { lines, minor } = this.parser
-    if (this.isDraining || this.awaitsContinue || this.options.isDraining()) return true
-    if (stream.head.upgrade !== null || stream.head.method === 'CONNECT') return true
-    if (settings.maxRequestsPerConnection > 0 && this.requests >= settings.maxRequestsPerConnection) return true
-    if (this.clientEnded && this.earlyLength === 0) return true
-    return lines.close || (minor === 0 && !lines.keepAlive)
+  closesAfter(): boolean {
+    const { maxRequestsPerConnection } = this.options.settings
+    if (this.isLast || this.awaitsContinue || this.parser.isLast || this.options.isDraining()) return true
+    if (maxRequestsPerConnection > 0 && this.requests >= maxRequestsPerConnection) return true
+    return this.clientEnded && this.early.length === 0
   }
 
   continued(): void {
     this.awaitsContinue = false
   }
 
-  /** Some of the answer waits for the client. */
   held(): void {
-    if (this.sendLimit.isArmed) return
-    this.seen = this.wire.pendingBytes
-    this.sendLimit.start(this.options.settings.sendTimeoutMs)
+    this.limits.send()
   }
 
   granted(bytes: number): void {
-    this.ahead -= bytes
-    if (!this.isPaused || this.ahead > PAUSE_BYTES || this.phase === WAITING || this.earlyLength > 0) return
-    this.resume()
-    if (this.phase !== TUNNEL) this.bodyLimit.start(this.options.settings.bodyTimeoutMs)
+    const { credit } = this
+    credit.ahead -= bytes
+    if (this.phase !== BODY || !credit.isPaused || credit.isSpent) return
+    credit.resume()
+    this.limits.body()
   }
 
-  /** 101 is written: what came early follows it, in a turn of its own. */
-  switched(): void {
-    this.phase = TUNNEL
-    this.clock.stop()
-    if (this.earlyLength > 0) setImmediate(() => this.deliverEarly())
-  }
-
-  tunnelAnswerEnded(): void {
-    this.wire.end()
-    this.sendLimit.stop()
-    if (this.clientEnded && this.earlyLength === 0) this.stream?.over()
-  }
-
-  /** The answer is complete and taken. */
-  answered(stream: Http1ClientStream): void {
-    if (this.stream !== stream || this.phase >= CLOSING) return
+  /** 101 is written. */
+  switched(stream: Http1ClientStream): ServerTunnel {
+    const { wire, options, credit, early } = this
     this.stream = null
-    this.sendLimit.stop()
-    if (stream.closes || this.phase === TUNNEL) {
-      this.close()
-    } else if (this.phase === WAITING) {
-      this.next()
-    } else {
-      this.ahead = 0
-      if (this.isPaused) this.resume()
-      this.bodyLimit.start(DROP_MS)
+    this.phase = GONE
+    this.limits.stop()
+    return new ServerTunnel({ wire, stream, options, credit, early })
+  }
+
+  answered(stream: Http1ClientStream): void {
+    if (this.stream !== stream) return
+    this.stream = null
+    this.limits.sent()
+    if (stream.closes) this.close()
+    else if (this.phase === WAITING) this.next()
+    else {
+      this.credit.ahead = 0
+      this.credit.resume()
+      this.limits.drop()
     }
   }
 
@@ -226,131 +178,93 @@ export class Http1ServerConnection implements WireOwner, Expiring {
 
   private readHead(chunk: Buffer, at: number, end: number): number {
     const { partial, parser } = this
+    const { maxHeaderBytes } = this.options.settings
     if (partial.isEmpty) {
       const bound = headEnd(chunk, at, end)
-      if (bound !== -1 && bound - at <= this.options.settings.maxHeaderBytes) {
+      if (bound !== -1 && bound - at <= maxHeaderBytes) {
         this.begin(parser.parse(chunk, at, bound))
         return bound
       }
-      this.clock.start(this.options.settings.headerTimeoutMs)
+      this.limits.head()
     }
     at = partial.take(chunk, at, end)
-    switch (partial.state) {
-      case 'complete':
-        this.begin(parser.parse(partial.bytes, 0, partial.length))
-        break
-      case 'bad':
-        this.refuse(400, 'a bare CR or LF, or a control byte, in the head')
-        break
-      case 'large': {
-        const { maxHeaderBytes } = this.options.settings
-        if (partial.hasLine) this.refuse(431, `a head may have ${maxHeaderBytes} bytes`)
-        else this.refuse(414, `the request line has more than ${maxHeaderBytes} bytes`)
-        break
-      }
-    }
+    if (partial.state === 'complete') this.begin(parser.parse(partial.bytes, 0, partial.length))
+    else if (partial.state === 'bad') this.refuse(400, 'a bare CR or LF, or a control byte, in the head')
+    else if (partial.state === 'large' && partial.hasLine) this.refuse(431, `a head may have ${maxHeaderBytes} bytes`)
+    else if (partial.state === 'large') this.refuse(414, `the request line has more than ${maxHeaderBytes} bytes`)
     return at
   }
 
   /** A head is complete: serves it, or refuses it. */
   private begin(isSound: boolean): void {
-    const { parser, options } = this
+    const { parser, options, limits } = this
     this.partial.clear()
-    this.clock.stop()
+    limits.request()
     if (!isSound) {
       this.refuse(parser.status as RefusedStatus, parser.message)
       return
     }
-    const { contentLength } = parser
-    const head: RequestHead = {
-      protocol: 'http1',
-      version: parser.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
-      method: parser.method,
-      target: parser.target,
-      scheme: options.scheme,
-      authority: parser.lines.host,
-      fields: parser.lines.fields,
-      bodyless: contentLength === 0,
-      contentLength,
-      upgrade: parser.upgrade,
-      client: this.wire.remoteAddress,
-    }
-    const stream = new Http1ClientStream(this, this.wire, head)
+    const { contentLength, upgrade } = parser
+    const stream = new Http1ClientStream(this, this.wire, parser.head(options.scheme, this.wire.remoteAddress))
     this.stream = stream
     this.requests++
-    this.ahead = 0
+    this.credit.ahead = 0
     this.awaitsContinue = parser.lines.expectContinue && parser.minor === 1 && contentLength !== 0
-    this.phase = contentLength === 0 ? WAITING : contentLength > 0 ? LENGTH : CHUNKED
     if (contentLength === 0) {
+      this.phase = WAITING
       options.serve(stream)
-      stream.events?.requestEnd([])
-      return
+      if (upgrade === null) stream.events?.requestEnd([])
+    } else {
+      this.phase = BODY
+      this.body.begin(contentLength > 0 ? contentLength : IN_CHUNKS)
+      limits.body()
+      options.serve(stream)
     }
-    this.left = contentLength
-    if (contentLength < 0) this.chunked.begin()
-    this.bodyLimit.start(options.settings.bodyTimeoutMs)
-    options.serve(stream)
   }
 
   /** The exchange is over: the next request, which may be here already. */
   private next(): void {
-    const isLast = this.isDraining || this.options.isDraining()
     this.phase = HEAD
-    this.clock.start(isLast ? DRAIN_GRACE_MS : this.options.settings.idleTimeoutMs)
+    if (this.isLast || this.options.isDraining()) this.limits.drain()
+    else this.limits.idle()
     if (this.isReading) return
-    if (this.isPaused) this.resume()
-    if (this.earlyLength > 0) this.readEarly()
+    this.credit.resume()
+    const early = this.early.take()
+    if (early.length > 0) this.received(early, 0, early.length)
     if (this.clientEnded) this.ended()
   }
 
   // Bodies, and the bytes of a tunnel.
 
-  private readLength(chunk: Buffer, at: number, end: number): number {
-    const bound = Math.min(end, at + this.left)
-    this.left -= bound - at
-    this.deliver(chunk, at, bound)
-    if (this.left === 0 && this.phase === LENGTH) this.endBody([])
-    return bound
+  private readBody(chunk: Buffer, at: number, end: number): number {
+    const { body } = this
+    const outcome = body.step(chunk, at, end)
+    if (outcome === 'data') this.deliver(chunk, body.dataStart, body.dataEnd)
+    else if (outcome === 'bad') this.malformed(body.fault)
+    else this.limits.bodyMoved()
+    if (body.isOver && this.phase === BODY) this.endBody(body.trailers)
+    return body.at
   }
 
-  private readChunked(chunk: Buffer, at: number, end: number): number {
-    const { chunked } = this
-    switch (chunked.step(chunk, at, end)) {
-      case 'data':
-        this.deliver(chunk, chunked.dataStart, chunked.dataEnd)
-        break
-      case 'end':
-        this.endBody(chunked.trailers)
-        break
-      case 'bad':
-        this.malformed(chunked.fault)
-        break
-      case 'more':
-        this.bodyLimit.touch()
-        break
-    }
-    return chunked.at
-  }
-
-  private deliver(chunk: Buffer, start: number, end: number): number {
-    const { stream } = this
-    this.ahead += end - start
+  private deliver(chunk: Buffer, start: number, end: number): void {
+    const { stream, credit } = this
+    credit.ahead += end - start
     this.awaitsContinue = false
+    this.limits.bodyMoved()
     if (stream === null) {
-      if (this.ahead > DROP_BYTES) this.close()
-      return end
+      if (credit.ahead > DROP_BYTES) this.close()
+      return
     }
-    this.bodyLimit.touch()
     stream.events?.requestData(chunk, start, end)
-    if (this.ahead > PAUSE_BYTES && this.stream === stream && !this.isPaused) this.pause()
-    return end
+    if (!credit.isSpent || this.stream !== stream) return
+    credit.pause()
+    this.limits.bodyRests()
   }
 
   private endBody(trailers: Fields): void {
     this.phase = WAITING
-    this.bodyLimit.stop()
-    // From here on reading shows whether the client is still there.
-    if (this.isPaused) this.resume()
+    this.limits.bodyRests()
+    this.credit.resume()
     if (this.stream === null) this.next()
     else this.stream.events?.requestEnd(trailers)
   }
@@ -358,54 +272,13 @@ export class Http1ServerConnection implements WireOwner, Expiring {
   private malformed(fault: string): void {
     if (this.stream === null) this.close()
     else if (this.stream.hasBegun) this.lose('malformed')
-    else this.refuse(400, fault, 'malformed')
+    else this.refuse(400, fault)
   }
 
   private keep(chunk: Buffer, start: number, end: number): number {
-    const length = this.earlyLength + end - start
-    if (length > this.early.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, this.early.length * 2))
-      this.early.copy(larger, 0, 0, this.earlyLength)
-      this.early = larger
-    }
-    chunk.copy(this.early, this.earlyLength, start, end)
-    this.earlyLength = length
-    if (length > EARLY_BYTES && !this.isPaused) this.pause()
+    this.early.append(chunk, start, end)
+    if (this.early.length > EARLY_BYTES) this.credit.pause()
     return end
-  }
-
-  private readEarly(): void {
-    const { early, earlyLength } = this
-    this.early = NOTHING
-    this.earlyLength = 0
-    this.received(early, 0, earlyLength)
-  }
-
-  private deliverEarly(): void {
-    if (this.phase !== TUNNEL) return
-    const { early, earlyLength } = this
-    this.early = NOTHING
-    this.earlyLength = 0
-    if (this.isPaused) this.resume()
-    this.deliver(early, 0, earlyLength)
-    if (this.clientEnded) this.endTunnelRequest()
-  }
-
-  private endTunnelRequest(): void {
-    const { stream } = this
-    stream?.events?.requestEnd([])
-    if (stream?.hasEnded) stream.over()
-  }
-
-  private pause(): void {
-    this.isPaused = true
-    this.bodyLimit.stop()
-    this.wire.pauseReading()
-  }
-
-  private resume(): void {
-    this.isPaused = false
-    this.wire.resumeReading()
   }
 
   // Ends.
@@ -418,74 +291,46 @@ export class Http1ServerConnection implements WireOwner, Expiring {
     events?.clientGone(why)
   }
 
-  /** Ends our direction behind what has been sent, and reads on for a while: unread bytes would turn the close into a reset. */
+  /** Ends our direction behind what has been sent. */
   private close(): void {
     this.leave()
-    this.phase = CLOSING
-    this.ahead = 0
-    this.seen = 0
-    this.clock.start(LINGER_MS)
-    if (this.isPaused) this.resume()
-    this.wire.end()
-  }
-
-  private linger(start: number, end: number): number {
-    this.ahead += end - start
-    if (this.phase === CLOSING && this.ahead > DROP_BYTES) this.wire.destroy()
-    return end
+    this.credit.resume()
+    new Lingering(this.wire, this.options)
   }
 
   /** The exchange cannot go on.  A reset: nobody may take a begun answer for a complete one. */
   private lose(why: 'closed' | 'malformed' | 'stalled'): void {
     const events = this.stream?.abandon()
-    this.leave()
-    this.wire.reset()
+    this.reset()
     events?.clientGone(why)
   }
 
   private leave(): void {
     this.phase = GONE
     this.stream = null
-    this.early = NOTHING
-    this.earlyLength = 0
+    this.early.clear()
     this.partial.clear()
-    this.clock.stop()
-    this.bodyLimit.stop()
-    this.sendLimit.stop()
+    this.limits.stop()
   }
 
   // Limits that have passed.
 
-  private sendExpired(): void {
-    const pending = this.wire.pendingBytes
-    if (pending >= this.seen) {
-      this.lose('stalled')
-      return
-    }
-    this.seen = pending
-    this.sendLimit.start(this.options.settings.sendTimeoutMs)
+  headExpired(): void {
+    if (this.partial.isEmpty) this.close()
+    else this.refuse(408, 'the head of the request was not complete in time')
   }
 
-  private bodyExpired(): void {
+  bodyExpired(): void {
     if (this.stream === null) this.close()
     else if (this.stream.hasBegun) this.lose('stalled')
     else this.refuse(408, 'the body of the request stood still', 'stalled')
   }
 
-  private watchHalfClosed(): void {
-    this.seen = this.stream!.sent
-    this.clock.start(HALF_CLOSED_MS)
+  sendExpired(): void {
+    this.lose('stalled')
   }
 
-  private halfClosedExpired(): void {
-    if (this.stream === null) return
-    if (this.stream.sent !== this.seen || this.stream.isHeld) this.watchHalfClosed()
-    else this.lose('closed')
-  }
-
-  /** What the client has not taken yet may still go out, as slowly as an answer may. */
-  private lingerExpired(): void {
-    if (this.wire.pendingBytes === 0 || ++this.seen * LINGER_MS > this.options.settings.sendTimeoutMs) this.wire.destroy()
-    else this.clock.start(LINGER_MS)
+  halfClosedExpired(): void {
+    this.lose('closed')
   }
 }

@@ -8,6 +8,7 @@ import type { Wire } from '../wire.js'
 import { writeChunk, writeLastChunk } from './chunked.js'
 import { writeText } from './latin1.js'
 import type { Http1ServerConnection } from './server-connection.js'
+import type { ServerTunnel } from './server-tunnel.js'
 
 // What the answer is, in the order in which it gets there.
 const NOT_BEGUN = 0
@@ -25,6 +26,17 @@ const OVER = 7
 const STATUS_LINES: string[] = []
 for (const [status, reason] of Object.entries(STATUS_CODES)) STATUS_LINES[Number(status)] = `HTTP/1.1 ${status} ${reason}\r\n`
 
+/** Carries an answer's bytes: the connection, and after 101 the tunnel. */
+export interface AnswerCarrier {
+  /** Some of the answer waits for the client. */
+  held(): void
+  /** The client may send so much more. */
+  granted(bytes: number): void
+  /** The answer is complete and taken. */
+  answered(stream: Http1ClientStream): void
+  reset(): void
+}
+
 export class Http1ClientStream implements ClientStream {
   readonly head: RequestHead
   events: ClientEvents | null = null
@@ -34,6 +46,8 @@ export class Http1ClientStream implements ClientStream {
   sent = 0
   private readonly connection: Http1ServerConnection
   private readonly wire: Wire
+  private carrier: AnswerCarrier
+  private tunnel: ServerTunnel | null = null
   private state = NOT_BEGUN
   /** Of a LENGTH answer. */
   private left = 0
@@ -42,6 +56,7 @@ export class Http1ClientStream implements ClientStream {
 
   constructor(connection: Http1ServerConnection, wire: Wire, head: RequestHead) {
     this.connection = connection
+    this.carrier = connection
     this.wire = wire
     this.head = head
   }
@@ -119,7 +134,7 @@ export class Http1ClientStream implements ClientStream {
     wire.touch()
     if (wire.isBlocked) {
       this.held += size
-      this.connection.held()
+      this.carrier.held()
     } else this.events?.answerDrained(size)
   }
 
@@ -136,7 +151,7 @@ export class Http1ClientStream implements ClientStream {
     }
     if (state === TUNNEL) {
       this.state = ENDED
-      this.connection.tunnelAnswerEnded()
+      this.tunnel?.finished(this)
     } else this.finish()
   }
 
@@ -145,11 +160,11 @@ export class Http1ClientStream implements ClientStream {
     if (this.state === OVER) return
     this.state = OVER
     this.events = null
-    this.connection.reset()
+    this.carrier.reset()
   }
 
   grant(bytes: number): void {
-    if (this.state !== OVER) this.connection.granted(bytes)
+    if (this.state !== OVER) this.carrier.granted(bytes)
   }
 
   /** The wire has room again. */
@@ -171,19 +186,19 @@ export class Http1ClientStream implements ClientStream {
   /** Everything is written and the client takes it. */
   over(): void {
     this.abandon()?.answerSent()
-    this.connection.answered(this)
+    this.carrier.answered(this)
   }
 
   private finish(): void {
     this.state = ENDED
-    if (this.wire.isBlocked) this.connection.held()
+    if (this.wire.isBlocked) this.carrier.held()
     else this.over()
   }
 
   /** The lines that frame the body and say how the connection goes on, with the blank one.  length: -1 where it is not known. */
   private framing(isBare: boolean, isTold: boolean, length: number): string {
     const is11 = this.head.version === 'HTTP/1.1'
-    this.closes = this.connection.closesAfter(this)
+    this.closes = this.connection.closesAfter()
     let text = ''
     if (isBare) this.state = BARE
     else if (length >= 0) {
@@ -209,7 +224,8 @@ export class Http1ClientStream implements ClientStream {
     this.state = TUNNEL
     writeText(this.wire, `${text}\r\n`)
     this.wire.touch()
-    this.connection.switched()
+    this.tunnel = this.connection.switched(this)
+    this.carrier = this.tunnel
   }
 }
 

@@ -25,8 +25,19 @@ export const GRPC_HEAD: Field[] = [
 export async function rawCall(wire: Wire, path: string, { more = [], body = message('hello') }: { more?: Field[]; body?: Buffer } = {}) {
   const stream = wire.open(grpcRequest(path, more), 'more')
   wire.data(stream.id, body, 'end')
-  await stream.over
+  await isOver(stream)
   return stream
+}
+
+const LIMIT_MS = 8000
+
+/** Resolves when the stream is over; fails when that takes too long. */
+export async function isOver(stream: WireStream): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`stream ${stream.id} is not over after ${LIMIT_MS} ms: ${stream.shape}`)), LIMIT_MS)
+  })
+  await Promise.race([stream.over, late]).finally(() => clearTimeout(timer))
 }
 
 /** The head of an answer and one message. */

@@ -39,7 +39,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     },
   })
   const endpoints = [endpoint(service.port)]
-  const route: TestRoute = { prefix: '/s/', protocol: 'h2c', holdMs: 0, timeoutMs: 10_000, endpoints, ...options.route }
+  const route: TestRoute = { prefix: '/s/', protocol: 'h2c', holdMs: 1000, timeoutMs: 10_000, endpoints, ...options.route }
   const proxy = await startTestProxy([route, ...(options.routes?.(service.port) ?? [])], options.settings)
   const wire = await openWire(proxy.port)
   const rig: Rig = {

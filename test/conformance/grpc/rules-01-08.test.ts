@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { http1Request } from '../clients.js'
 import { frame, message, TYPE } from '../h2-frames.js'
 import { until } from '../start-proxy.js'
-import { afterRead, answer, begin, GRPC_HEAD, grpcRequest, messagesOf, trailersOnly } from './calls.js'
+import { afterRead, answer, begin, GRPC_HEAD, grpcRequest, isOver, messagesOf, trailersOnly } from './calls.js'
 import type { Field } from './hpack-reader.js'
 import { type Rig, startRig, valuesOf } from './rig.js'
 
@@ -30,7 +30,7 @@ describe('gRPC rules 1-8', () => {
   describe('rule 01: a gRPC request is a POST whose content type is application/grpc, with + or ; after it or nothing', () => {
     const refused = async (fields: Field[]) => {
       const stream = rig.wire.open(fields, 'end')
-      await stream.over
+      await isOver(stream)
       return [stream.field(':status'), stream.grpcStatus, stream.shape]
     }
     for (const type of ['application/grpc', 'application/grpc+proto', 'application/grpc+json', 'application/grpc;charset=utf-8']) {
@@ -60,12 +60,12 @@ describe('gRPC rules 1-8', () => {
     })
     it('is added to a gRPC call that lost it', async () => {
       const stream = rig.wire.open(request('/s/x.Y/Z', 'application/grpc'), 'end')
-      await stream.over
+      await isOver(stream)
       assert.deepEqual(valuesOf(rig.seen().head, 'te'), ['trailers'])
     })
     it('is not added to what is no gRPC, and goes on there where it was', async () => {
       for (const more of [[], [['te', 'trailers']]] as Field[][]) {
-        await rig.wire.open(request('/s/x', 'text/plain', more), 'end').over
+        await isOver(rig.wire.open(request('/s/x', 'text/plain', more), 'end'))
         assert.deepEqual(valuesOf(rig.seen().head, 'te'), valuesOf(more, 'te'))
       }
     })
@@ -155,7 +155,7 @@ describe('gRPC rules 1-8', () => {
         const stream = rig.open('more')
         for (let at = 0; at < bytes.length; at += size) rig.wire.data(stream.id, bytes.subarray(at, at + size))
         rig.wire.data(stream.id, Buffer.alloc(0), 'end')
-        await stream.over
+        await isOver(stream)
         for (const body of [stream.body, rig.seen().body])
           assert.deepEqual(
             messagesOf(body).map(each => String(each.bytes)),
@@ -187,7 +187,7 @@ describe('gRPC rules 1-8', () => {
         seen.wire.data(seen.id, message('second'))
         await afterRead(seen.wire, () => {})
         seen.wire.headers(seen.id, [['grpc-status', '0']], 'end')
-        await stream.over
+        await isOver(stream)
         assert.deepEqual(
           messagesOf(stream.body).map(({ bytes }) => String(bytes)),
           ['first', 'second'],
@@ -244,7 +244,7 @@ describe('gRPC rules 1-8', () => {
       it(`${type} comes back as it was asked`, async () => {
         const stream = rig.wire.open(request('/nowhere/x', type), 'more')
         rig.wire.data(stream.id, message('the body is not waited for'))
-        await stream.over
+        await isOver(stream)
         assert.deepEqual(
           [stream.shape.split(' ')[0], stream.field(':status'), stream.field('content-type'), stream.field('grpc-status')],
           ['HEADERS+END', '200', type, '12'],
@@ -258,7 +258,7 @@ describe('gRPC rules 1-8', () => {
     }
     it('no upstream hears of it', async () => {
       const known = rig.service.calls.length
-      await rig.wire.open(grpcRequest('/nowhere/x.Y/Z'), 'end').over
+      await isOver(rig.wire.open(grpcRequest('/nowhere/x.Y/Z'), 'end'))
       assert.equal(rig.service.calls.length, known)
     })
   })

@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { encodeGrpcMessage } from '../../../src/core/grpc.js'
 import { frame, message, TYPE } from '../h2-frames.js'
 import { until } from '../start-proxy.js'
-import { afterRead, answer, begin, GRPC_HEAD, grpcRequest, rawCall, trailersOnly } from './calls.js'
+import { afterRead, answer, begin, GRPC_HEAD, grpcRequest, isOver, rawCall, trailersOnly } from './calls.js'
 import type { Field } from './hpack-reader.js'
 import { type Rig, startRig } from './rig.js'
 import { openWire, RST, SETTING, type WireStream } from './wire.js'
@@ -32,11 +32,6 @@ describe('gRPC rules 9-13 and 15', () => {
       { title: 'the connection is closed', status: '14', act: ({ wire }) => void afterRead(wire, () => wire.close()) },
       { title: 'nothing comes for the route’s timeout', status: '14', act: () => {} },
       { title: 'the deadline passes', status: '4', act: () => {}, more: [['grpc-timeout', '100m']] },
-      {
-        title: 'the service sends a frame that cannot be',
-        status: '13',
-        act: ({ wire }) => void afterRead(wire, () => wire.send(frame(TYPE.DATA, 0, 0, Buffer.from('x')))),
-      },
     ]
     for (const { title, act, status, more } of ways) {
       it(`${title}: ${status}`, async () => {
@@ -49,17 +44,43 @@ describe('gRPC rules 9-13 and 15', () => {
         assert.ok(stream.trailer('grpc-message')!.length > 0)
       })
     }
-    it('a client that takes nothing more is told too: trailers wait for no window', async () => {
-      const wire = await openWire(rig.proxy.port, { credit: 'withheld', settings: [[SETTING.INITIAL_WINDOW, 1000]] })
-      rig.act = stream => {
-        stream.wire.headers(stream.id, GRPC_HEAD, 'more')
-        stream.wire.data(stream.id, message('m'.repeat(50_000)))
-        void afterRead(stream.wire, () => stream.wire.reset(stream.id, RST.INTERNAL))
+    it('the service sends a frame that cannot be: 13, and the connection is used no more', async () => {
+      const own = await startRig()
+      own.act = stream => {
+        begin(stream)
+        void afterRead(stream.wire, () => stream.wire.send(frame(TYPE.DATA, 0, 0, Buffer.from('x'))))
       }
-      const stream = await rawCall(wire, '/s/x.Y/Z')
-      assert.ok(stream.shape === TRAILERS || stream.shape === 'HEADERS DATA RST(2)', stream.shape)
-      if (stream.shape === TRAILERS) assert.equal(stream.trailer('grpc-status'), '13')
+      const stream = await own.call()
+      assert.deepEqual([stream.shape, stream.trailer('grpc-status')], [TRAILERS, '13'])
+      own.act = answer
+      assert.equal((await own.call()).grpcStatus, '0')
+      assert.equal(own.service.accepted(), 2)
+      await own.close()
+    })
+    const flooded = (stream: WireStream) => {
+      stream.wire.headers(stream.id, GRPC_HEAD, 'more')
+      stream.wire.data(stream.id, message('m'.repeat(50_000)))
+      void afterRead(stream.wire, () => stream.wire.reset(stream.id, RST.INTERNAL))
+    }
+    const SMALL_WINDOW = { credit: 'withheld', settings: [[SETTING.INITIAL_WINDOW, 1000] as [number, number]] } as const
+    it('a client that takes its answer slowly is told as well', async () => {
+      const wire = await openWire(rig.proxy.port, { ...SMALL_WINDOW, settings: [...SMALL_WINDOW.settings] })
+      rig.act = flooded
+      const stream = wire.open(grpcRequest('/s/x.Y/Z'), 'end')
+      await until(() => stream.body.length === 1000)
+      for (const id of [0, stream.id]) wire.windowUpdate(id, 1_000_000)
+      await isOver(stream)
+      assert.deepEqual([stream.shape, stream.grpcStatus], [TRAILERS, '13'])
       wire.close()
+    })
+    it('one that takes nothing at all sees no clean end, and is not waited for longer than send_timeout', async () => {
+      const own = await startRig({ settings: { sendTimeoutMs: 400 } })
+      const wire = await openWire(own.proxy.port, { ...SMALL_WINDOW, settings: [...SMALL_WINDOW.settings] })
+      own.act = flooded
+      const stream = await rawCall(wire, '/s/x.Y/Z')
+      assert.match(stream.shape, /^HEADERS DATA (HEADERS\+END|RST\([1-9][0-9]*\))$/)
+      wire.close()
+      await own.close()
     })
   })
 
@@ -76,7 +97,7 @@ describe('gRPC rules 9-13 and 15', () => {
         rig.wire.data(stream.id, message('first'))
         // On its way before anybody could have told the client.
         rig.wire.data(stream.id, Buffer.alloc(LATE))
-        await stream.over
+        await isOver(stream)
         await until(() => stream.resetCode !== null)
         assert.deepEqual([stream.shape, stream.grpcStatus], [`${TRAILERS} RST(0)`, '0'])
       }
@@ -101,7 +122,7 @@ describe('gRPC rules 9-13 and 15', () => {
           rig.wire.data(stream.id, message('x'), place % 2 === 0 ? 'more' : 'end')
           return stream
         })
-        await Promise.all(calls.map(call => call.over))
+        await Promise.all(calls.map(isOver))
         assert.deepEqual(new Set(calls.map(call => call.grpcStatus)), new Set(['0']))
       }
       assert.ok(rig.service.accepted() - connections <= 4, 'the connections are kept')

@@ -32,6 +32,8 @@ export class WireStream {
   resetCode: number | null = null
   /** This end has sent END_STREAM or RST. */
   done = false
+  /** Bytes of DATA, padding and its length included, that this end has sent. */
+  sentBytes = 0
   readonly bornAtMs = performance.now()
   /** When the peer ended or reset it, or the connection went. */
   overAtMs = 0
@@ -137,10 +139,16 @@ export class Wire {
     if (options.credit !== 'withheld') this.windowUpdate(0, WIDE_WINDOW)
   }
 
-  /** Opens a stream with these fields. */
-  open(fields: Field[], end: 'end' | 'more'): WireStream {
+  /** The next stream, of which nothing is sent yet. */
+  reserve(): WireStream {
     const stream = this.born(this.nextId)
     this.nextId += 2
+    return stream
+  }
+
+  /** Opens a stream with these fields. */
+  open(fields: Field[], end: 'end' | 'more'): WireStream {
+    const stream = this.reserve()
     this.headers(stream.id, fields, end)
     return stream
   }
@@ -249,6 +257,7 @@ export class Wire {
       stream.credit -= next.cost
       this.credit -= next.cost
       stream.queueAt++
+      stream.sentBytes += next.cost
       stream.done ||= next.last
       this.send(next.bytes)
     }

@@ -1,0 +1,65 @@
+// The Forwarded header (RFC 7239): one element per hop, written and read.
+
+/** `for=10.0.0.1;host="example.org:6006";proto=https`.  client: an address, or anything else, which becomes `unknown`. */
+export function forwardedElement(hop: { client: string; authority: string; scheme: string }): string {
+  return `for=${forwardedNode(hop.client)};host=${forwardedValue(hop.authority)};proto=${forwardedValue(hop.scheme)}`
+}
+
+/** An IPv6 address goes into brackets and quotes (RFC 7239 6); a zone would break its grammar and is left out. */
+function forwardedNode(client: string): string {
+  if (!client.includes(':')) return client === '' ? 'unknown' : forwardedValue(client)
+  const zone = client.indexOf('%')
+  return `"[${zone === -1 ? client : client.slice(0, zone)}]"`
+}
+
+/** A token as it is, everything else as a quoted string (RFC 9110 5.6.2, 5.6.4). */
+function forwardedValue(value: string): string {
+  return TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** The `for` of each element, in order, without brackets and port; '' where an element has none or cannot be read.
+ *  value: of a Forwarded field, several joined with commas.  Throws nothing. */
+export function forwardedClients(value: string): string[] {
+  return elementsOf(value).map(element => {
+    const match = FOR.exec(element)
+    return match === null ? '' : nodeAddress(unquoted(match[1]!))
+  })
+}
+
+const FOR = /(?:^|;)\s*for=("(?:[^"\\]|\\.)*"|[^;,\s"]+)/i
+
+/** A node without its port: `[2001:db8::1]:4711`, `192.0.2.1:80`, `192.0.2.1`, `_hidden`. */
+export function nodeAddress(node: string): string {
+  if (node.startsWith('[')) {
+    const end = node.indexOf(']')
+    return end === -1 ? '' : node.slice(1, end)
+  }
+  const colon = node.indexOf(':')
+  // Two colons without brackets are an IPv6 address, as X-Forwarded-For has it.
+  return colon === -1 || colon !== node.lastIndexOf(':') ? node : node.slice(0, colon)
+}
+
+function unquoted(value: string): string {
+  return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value
+}
+
+/** Splits at commas outside quotes. */
+function elementsOf(value: string): string[] {
+  if (!value.includes('"')) return value.split(',').map(element => element.trim())
+  const elements: string[] = []
+  let start = 0
+  let isQuoted = false
+  for (let at = 0; at < value.length; at++) {
+    const char = value[at]
+    if (isQuoted && char === '\\') at++
+    else if (char === '"') isQuoted = !isQuoted
+    else if (char === ',' && !isQuoted) {
+      elements.push(value.slice(start, at).trim())
+      start = at + 1
+    }
+  }
+  elements.push(value.slice(start).trim())
+  return elements
+}
