@@ -22,13 +22,18 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** The `for` of each element, in order, without brackets and port; '' where an element has none or cannot be read.
  *  value: of a Forwarded field, several joined with commas.  Throws nothing. */
 export function forwardedClients(value: string): string[] {
-  return elementsOf(value).map(element => {
-    const match = FOR.exec(element)
-    return match === null ? '' : nodeAddress(unquoted(match[1]!))
+  // A quote that a client leaves open would swallow what honest hops put behind it: commas separate then, whatever the quotes say.
+  const elements = splitOutsideQuotes(value, ',') ?? value.split(',')
+  return elements.map(element => {
+    for (const pair of splitOutsideQuotes(element, ';') ?? []) {
+      const match = FOR.exec(pair.trim())
+      if (match !== null) return nodeAddress(unquoted(match[1]!))
+    }
+    return ''
   })
 }
 
-const FOR = /(?:^|;)\s*for=("(?:[^"\\]|\\.)*"|[^;,\s"]+)/i
+const FOR = /^for=("(?:[^"\\]|\\.)*"|[^;,\s"]+)$/i
 
 /** A node without its port: `[2001:db8::1]:4711`, `192.0.2.1:80`, `192.0.2.1`, `_hidden`. */
 export function nodeAddress(node: string): string {
@@ -45,21 +50,22 @@ function unquoted(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value
 }
 
-/** Splits at commas outside quotes. */
-function elementsOf(value: string): string[] {
-  if (!value.includes('"')) return value.split(',').map(element => element.trim())
-  const elements: string[] = []
+/** null where a quote is left open. */
+function splitOutsideQuotes(value: string, separator: ',' | ';'): string[] | null {
+  if (!value.includes('"')) return value.split(separator)
+  const parts: string[] = []
   let start = 0
   let isQuoted = false
   for (let at = 0; at < value.length; at++) {
     const char = value[at]
     if (isQuoted && char === '\\') at++
     else if (char === '"') isQuoted = !isQuoted
-    else if (char === ',' && !isQuoted) {
-      elements.push(value.slice(start, at).trim())
+    else if (char === separator && !isQuoted) {
+      parts.push(value.slice(start, at))
       start = at + 1
     }
   }
-  elements.push(value.slice(start).trim())
-  return elements
+  if (isQuoted) return null
+  parts.push(value.slice(start))
+  return parts
 }

@@ -47,6 +47,7 @@ export function clientKey(client: string): string {
   if (!client.includes(':')) return client
   const address = parseAddress(client)
   if (address === null) return client
-  const isV4 = address.a === 0 && address.b === 0 && address.c === 0xffff
-  return isV4 ? client.slice(client.lastIndexOf(':') + 1) : `${address.a.toString(16)}:${address.b.toString(16)}::/64`
+  const { a, b, c, d } = address
+  if (a === 0 && b === 0 && c === 0xffff) return `${d >>> 24}.${(d >>> 16) & 255}.${(d >>> 8) & 255}.${d & 255}`
+  return `${a.toString(16)}:${b.toString(16)}::/64`
 }

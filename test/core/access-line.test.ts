@@ -43,9 +43,93 @@ describe('json', () => {
       ['/\n"', 14, 1.235, 'X', '2026-01-02T03:04:05.000Z'],
     )
   })
+  it('says what the proxy knows besides: route, protocols, retries, messages, times', () => {
+    const value = JSON.parse(
+      accessLine(
+        entry({
+          ...{ client: '5.6.7.8', route: '/a/', upstream: 'web', endpoint: 'web_00', upstreamProtocol: 'h2c', attempts: 2, retries: 1 },
+          ...{ messagesIn: 3, messagesOut: 0, headMs: 0.5, bytesIn: 7, durationMs: 12 },
+        }),
+        'json',
+      ),
+    )
+    assert.deepEqual(value, {
+      ...{
+        time: '2026-01-02T03:04:05.000Z',
+        id: 'r',
+        client: '5.6.7.8',
+        protocol: 'HTTP/1.1',
+        method: 'GET',
+        authority: 'h',
+        target: '/a',
+      },
+      ...{ status: 0, bytes_in: 7, bytes_out: 0, messages_in: 3, messages_out: 0, duration_ms: 12, head_ms: 0.5 },
+      ...{
+        route: '/a/',
+        upstream: 'web',
+        endpoint: 'web_00',
+        upstream_protocol: 'h2c',
+        attempts: 2,
+        retries: 1,
+        end: 'ok',
+        user_agent: '-',
+      },
+    })
+  })
+  for (const [end, flag] of [
+    ['client_gone', 'cancelled'],
+    ['DEADLINE_PASSED', 'deadline'],
+  ] as const) {
+    it(`${end} is flagged ${flag}`, () => assert.equal(JSON.parse(accessLine(entry({ end }), 'json'))[flag], true))
+  }
+  for (const [ms, written] of [
+    [0, 0],
+    [0.0004, 0],
+    [0.001, 0.001],
+    [1.05, 1.05],
+    [1.9996, 2],
+    [86_400_000.5, 86_400_000.5],
+  ] as const) {
+    it(`${ms} ms is ${written}`, () => assert.equal(JSON.parse(accessLine(entry({ durationMs: ms }), 'json')).duration_ms, written))
+  }
+  for (const [status, written] of [
+    ['0', 0],
+    ['014', 14],
+    ['x"', null],
+    ['', null],
+    ['1e999', null],
+  ] as const) {
+    it(`a grpc-status of ${JSON.stringify(status)} is ${written}`, () =>
+      assert.equal(JSON.parse(accessLine(entry({ grpcStatus: status }), 'json')).grpc_status, written))
+  }
+  it('every text of the request may hold anything', () => {
+    const odd = 'a"\\\n\0\x7f\xff\t'
+    const line = accessLine(
+      entry({
+        requestId: odd,
+        client: odd,
+        route: odd,
+        head: { ...head, method: odd, authority: odd, target: odd, fields: ['user-agent', odd] },
+      }),
+      'json',
+    )
+    const value = JSON.parse(line)
+    for (const key of ['id', 'client', 'route', 'method', 'authority', 'target', 'user_agent']) assert.equal(value[key], odd, key)
+    assert.equal(line.indexOf('\n'), line.length - 1)
+  })
   it('has no grpc_status where there was none', () => assert.ok(!('grpc_status' in JSON.parse(accessLine(entry(), 'json')))))
 })
 
 function esc(text: string): string {
   return text.replace(/[\\[\]]/g, char => `\\${char}`)
 }
+
+describe('time stamps', () => {
+  it('are right however requests follow each other', () => {
+    for (const atMs of [1_767_323_045_000, 1_767_323_045_999, 1_767_323_046_007, 1_767_323_045_020.7, 1_709_164_799_999, 951_782_400_000]) {
+      assert.equal(JSON.parse(accessLine(entry({ atMs }), 'json')).time, new Date(Math.floor(atMs)).toISOString())
+      const [, day, month, year, time] = /\[(\d\d)\/(\w{3})\/(\d{4}):([\d:]{8}) \+0000\]/.exec(accessLine(entry({ atMs }), 'combined'))!
+      assert.equal(Date.parse(`${day} ${month} ${year} ${time} GMT`), Math.floor(atMs / 1000) * 1000)
+    }
+  })
+})

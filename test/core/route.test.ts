@@ -99,4 +99,13 @@ describe('forwardTarget', () => {
     it(`${target} behind ${prefix} ${strip ? 'stripped' : 'whole'} is ${forwarded}`, () =>
       assert.equal(forwardTarget({ prefix, strip }, target), forwarded))
   }
+  for (const [rewrite, target, forwarded] of [
+    ['/v2/', '/web/a?x', '/v2/a?x'],
+    ['/', '/web/a', '/a'],
+    ['/v2/', '/web/', '/v2/'],
+    ['/v2/', '/web//a', '/v2//a'],
+  ] as const) {
+    it(`${target} behind /web/ rewritten to ${rewrite} is ${forwarded}`, () =>
+      assert.equal(forwardTarget({ prefix: '/web/', strip: true, rewrite }, target), forwarded))
+  }
 })

@@ -1,6 +1,5 @@
 // A connection to an HTTP/2 service: attempts become its streams, as many as it allows.
 // COST
-import { grpcFromReset } from '../../core/grpc.js'
 import type { EndpointAddress } from '../../core/spec.js'
 import { Delay } from '../delays.js'
 import type { Failure } from '../stream.js'
@@ -13,6 +12,7 @@ import { EARNED_BY_REQUEST, NOISE_OF_FRAME } from './floods.js'
 import { CODE, FLAG, MAX_STREAM_ID, PREFACE, SETTING, writePing } from './frames.js'
 import { DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
 import { answerLength, readResponseHead } from './response-head.js'
+import { connectionLost, nonsense, resetFailure, unreachable, WENT_AWAY } from './upstream-failures.js'
 
 // Servers of gRPC's libraries count a PING within five minutes of the last one as a strike, streams or not (rule 22).
 const KEEPALIVE_MS = 300_000
@@ -89,7 +89,7 @@ export class ClientConnection extends Connection {
   begin(attempt: Http2Attempt): Failure | null {
     const { head } = attempt
     if (head.upgrade !== null && !this.peer.allowsConnectProtocol) {
-      return { code: 'UPSTREAM_PROTOCOL', message: 'the service takes no WebSocket over HTTP/2 (RFC 8441)', again: 'no' }
+      return nonsense('the service takes no WebSocket over HTTP/2 (RFC 8441)')
     }
     const { output } = this
     this.highestId += this.highestId === 0 ? 1 : 2
@@ -208,26 +208,20 @@ export class ClientConnection extends Connection {
 
   private answerFault(attempt: Http2Attempt, message: string): void {
     this.resetStream(attempt, CODE.PROTOCOL_ERROR)
-    attempt.fail({ code: 'UPSTREAM_PROTOCOL', message, again: 'no', grpc: 13 })
+    attempt.fail(nonsense(message))
   }
 
   streamFault(attempt: Http2Attempt, code: number): void {
     const isComplete = attempt.isRemoteEnded
     this.resetStream(attempt, code)
-    if (!isComplete) attempt.fail({ code: 'UPSTREAM_PROTOCOL', message: 'the service broke the rules of HTTP/2', again: 'no', grpc: 13 })
+    if (!isComplete) attempt.fail(nonsense('the service broke the rules of HTTP/2'))
   }
 
   /** A service that has answered may reset what is left of the request: the answer stands (RFC 9113 8.1). */
   protected peerReset(attempt: Http2Attempt, code: number): void {
     const isComplete = attempt.isRemoteEnded
     this.forget(attempt)
-    if (isComplete) return
-    if (code === CODE.REFUSED_STREAM) {
-      attempt.fail({ code: 'UPSTREAM_BROKEN', message: 'the service refused the stream', again: 'refused', grpc: 14 })
-    } else {
-      const message = `the service reset the stream with code ${code}`
-      attempt.fail({ code: 'UPSTREAM_PROTOCOL', message, again: 'no', grpc: grpcFromReset(code) })
-    }
+    if (!isComplete) attempt.fail(resetFailure(code))
   }
 
   protected goaway(lastId: number): void {
@@ -237,8 +231,7 @@ export class ClientConnection extends Connection {
     const unbegun = this.streams.all().filter(record => record.id > lastId) as Http2Attempt[]
     for (const attempt of unbegun) this.forget(attempt)
     if (began) this.owner.leaves(this)
-    const failure: Failure = { code: 'UPSTREAM_BROKEN', message: 'the service went away before it began', again: 'unsent', grpc: 14 }
-    for (const attempt of unbegun) attempt.fail(failure)
+    for (const attempt of unbegun) attempt.fail(WENT_AWAY)
     this.finishIfIdle()
   }
 
@@ -263,7 +256,7 @@ export class ClientConnection extends Connection {
   }
 
   private tooLate(): void {
-    this.lose({ code: 'UPSTREAM_UNREACHABLE', message: 'no HTTP/2 connection in time', again: 'unsent' })
+    this.lose(unreachable('no HTTP/2 connection in time'))
     this.wire.destroy()
   }
 
@@ -276,17 +269,13 @@ export class ClientConnection extends Connection {
 
   protected hasFailed(_code: number, message: string): void {
     const text = this.hasPeerSettings ? `the service broke HTTP/2: ${message}` : 'the service does not speak HTTP/2'
-    this.lose({ code: 'UPSTREAM_PROTOCOL', message: text, again: 'no', grpc: 13 })
+    this.lose(nonsense(text))
   }
 
   protected hasGone(error: Error | null): void {
     for (const delay of [this.setupDelay, this.idleDelay, this.aliveDelay, this.pongDelay]) delay.stop()
-    if (this.hasPeerSettings) {
-      this.lose({ code: 'UPSTREAM_BROKEN', message: error?.message ?? 'the service closed the connection', again: 'no', grpc: 14 })
-    } else {
-      const message = error?.message ?? 'the service closed the connection before it spoke HTTP/2'
-      this.lose({ code: 'UPSTREAM_UNREACHABLE', message, again: 'unsent' })
-    }
+    if (this.hasPeerSettings) this.lose(connectionLost(error))
+    else this.lose(unreachable(error?.message ?? 'the service closed the connection before it spoke HTTP/2'))
   }
 
   private lose(failure: Failure): void {
@@ -294,7 +283,7 @@ export class ClientConnection extends Connection {
     this.isTold = true
     this.isLeaving = true
     const attempts = this.streams.all() as Http2Attempt[]
-    const unsent: Failure = { code: 'UPSTREAM_UNREACHABLE', message: failure.message, again: 'unsent' }
+    const unsent = unreachable(failure.message)
     const lastFlush = this.wire.flushes
     for (const attempt of attempts) this.forget(attempt)
     this.owner.leaves(this)

@@ -6,28 +6,14 @@ import { WINDOW_BYTES } from '../stream.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { ControlFrames } from './control-frames.js'
 import { EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
-import {
-  CODE,
-  DEFAULT_WINDOW_BYTES,
-  FLAG,
-  SETTING,
-  writeGoaway,
-  writePing,
-  writeReset,
-  writeSettings,
-  writeSettingsAck,
-  writeWindowUpdate,
-} from './frames.js'
+import { CODE, FLAG, SETTING, writeGoaway, writePing, writeReset, writeSettings, writeSettingsAck } from './frames.js'
 import { DECODED_BROKEN, type Decoded, HpackDecoder } from './hpack/decoder.js'
 import { Output } from './output.js'
+import { ReceiveWindows } from './receive-windows.js'
 import { ResetMemory } from './reset-memory.js'
 import { PeerSettings } from './settings.js'
 import type { StreamRecord } from './stream-record.js'
 
-/** The connection's window is told anew as bytes come, whoever takes them, so that a stalled stream holds up no other (rule 24)… */
-export const CONNECTION_WINDOW_BYTES = 4 << 20
-/** …until so much of it has been taken by nobody: this bounds what one connection can make us hold. */
-export const MAX_UNGRANTED_BYTES = 16 << 20
 const TABLE_BYTES = 4096
 const SETTINGS_TIMEOUT_MS = 30_000
 /** What is on its way to a peer that was told goodbye must not meet a closed port: that would take our last words from it. */
@@ -42,6 +28,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   readonly wire: Wire
   readonly output: Output
   readonly peer = new PeerSettings()
+  private readonly windows: ReceiveWindows
   /** Of the header block that was decoded last: name, value, name, value… */
   protected readonly fields: Fields = []
   /** Streams up to this have been begun: by the client, or by us where we are the client. */
@@ -56,9 +43,6 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   private readonly resets = new ResetMemory()
   private readonly settingsDelay = new Delay(this)
   private readonly lingerDelay = new Delay(this)
-  private receiveWindow = DEFAULT_WINDOW_BYTES
-  private unannounced = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
-  private ungranted = 0
   private controlsWhileBlocked = 0
 
   constructor(wire: Wire, limits: HeadLimits, prefaceBytes: number) {
@@ -66,13 +50,14 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     this.wire = wire
     this.headLimits = limits
     this.output = new Output(wire)
+    this.windows = new ReceiveWindows(wire)
   }
 
   /** Our first frames.  own: number, value… of this role. */
   protected sendSettings(own: readonly number[]): void {
     const common = [SETTING.INITIAL_WINDOW_SIZE, WINDOW_BYTES, SETTING.MAX_HEADER_LIST_SIZE, this.headLimits.maxHeaderBytes]
     writeSettings(this.wire, [...own, ...common])
-    this.announce()
+    this.windows.announce()
     this.settingsDelay.start(SETTINGS_TIMEOUT_MS)
   }
 
@@ -128,68 +113,37 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   }
 
   protected dataBegins(id: number, length: number, overhead: number, ends: boolean): StreamRecord | null {
-    if (!this.hasPeerSettings) {
-      this.fail(CODE.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
-      return null
-    }
-    this.receiveWindow -= length
-    if (this.receiveWindow < 0) {
-      this.fail(CODE.FLOW_CONTROL_ERROR, 'more DATA than the window of the connection')
+    const { windows } = this
+    const stream = this.hasPeerSettings && windows.take(length) ? this.streams.get(id) : null
+    if (stream === null) {
+      if (this.hasPeerSettings) this.fail(CODE.FLOW_CONTROL_ERROR, 'more DATA than the window of the connection')
+      else this.fail(CODE.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
       return null
     }
     if (length === overhead && !ends) this.noisy(NOISE_OF_FRAME)
-    const stream = this.streams.get(id)
     if (stream === undefined) {
-      this.lateData(id, length)
+      this.lateData(id)
       return null
     }
-    stream.receiveWindow -= length
-    if (stream.isRemoteEnded || stream.receiveWindow < 0) {
+    if (stream.isRemoteEnded || stream.receiveWindow < length) {
       this.streamFault(stream, stream.isRemoteEnded ? CODE.STREAM_CLOSED : CODE.FLOW_CONTROL_ERROR)
-      this.refill(length)
       return null
     }
-    this.ungranted += length
-    stream.ungranted += length
-    this.refill(length)
+    windows.takeFor(stream, length)
     if (overhead > 0) this.grant(stream, overhead)
+    else windows.announceIfDue()
     return stream
   }
 
-  private lateData(id: number, length: number): void {
+  private lateData(id: number): void {
     if (id === 0 || this.isIdle(id)) this.fail(CODE.PROTOCOL_ERROR, 'DATA on an idle stream')
     else if (!this.resets.excuses(id)) this.fail(CODE.STREAM_CLOSED, 'DATA on a closed stream')
-    else this.refill(length)
-  }
-
-  private refill(bytes: number): void {
-    this.unannounced += bytes
-    this.announceIfDue()
-  }
-
-  private announceIfDue(): void {
-    if (this.unannounced >= CONNECTION_WINDOW_BYTES / 2 && this.ungranted < MAX_UNGRANTED_BYTES && !this.isOver) this.announce()
-  }
-
-  private announce(): void {
-    writeWindowUpdate(this.wire, 0, this.unannounced)
-    this.receiveWindow += this.unannounced
-    this.unannounced = 0
+    else this.windows.announceIfDue()
   }
 
   /** So many bytes of a stream have been taken: its peer may send as many more. */
   grant(stream: StreamRecord, bytes: number): void {
-    if (stream.isClosed) return
-    const taken = Math.min(bytes, stream.ungranted)
-    stream.ungranted -= taken
-    this.ungranted -= taken
-    stream.unannounced += taken
-    if (stream.unannounced >= WINDOW_BYTES / 2 && !stream.isRemoteEnded && !this.isOver) {
-      writeWindowUpdate(this.wire, stream.id, stream.unannounced)
-      stream.receiveWindow += stream.unannounced
-      stream.unannounced = 0
-    }
-    this.announceIfDue()
+    if (!stream.isClosed && !this.isOver) this.windows.grant(stream, bytes)
   }
 
   protected windowUpdate(bytes: number): void {
@@ -265,10 +219,8 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
     stream.held = null
     stream.heldHead = null
     stream.heldEnd = null
-    this.ungranted -= stream.ungranted
-    stream.ungranted = 0
     this.streams.delete(stream)
-    this.announceIfDue()
+    if (!this.isOver) this.windows.forget(stream)
     this.streamClosed(stream)
   }
 

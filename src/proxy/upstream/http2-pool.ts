@@ -2,6 +2,7 @@
 import type { EndpointAddress } from '../../core/spec.js'
 import { ClientConnection, type ClientConnectionOwner } from '../http2/client-connection.js'
 import { type AttemptOwner, Http2Attempt } from '../http2/client-stream.js'
+import { unreachable } from '../http2/upstream-failures.js'
 import type { Failure, UpstreamEvents, UpstreamHead, UpstreamPool, UpstreamStream } from '../stream.js'
 import type { PoolLimits } from './limits.js'
 
@@ -148,10 +149,6 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
     for (const attempt of attempts) attempt.waitOver()
     for (const attempt of attempts) attempt.fail(failure)
   }
-}
-
-function unreachable(message: string): Failure {
-  return { code: 'UPSTREAM_UNREACHABLE', message, again: 'unsent' }
 }
 
 /** Not from within `open`: whoever called it does not know the attempt yet. */
