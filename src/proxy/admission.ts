@@ -36,7 +36,7 @@ export function admit(head: RequestHead, { routes }: Traffic): Admission {
 export function translates(head: RequestHead, { routes }: Traffic): boolean {
   const target = parseTarget(head.target)
   const route = target.kind === 'bad' ? undefined : routes.find(target.path)
-  return route !== undefined && route.rules.grpcWeb && route.rules.protocol === 'h2c'
+  return route?.rules.protocol === 'h2c' && route.rules.grpcWeb
 }
 
 const SHOWN_PATH = 200

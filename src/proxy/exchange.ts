@@ -10,8 +10,8 @@
 // over: the one state in which nothing is sent any more; every path ends in it, and every path there writes one line of the access log.
 import { randomUUID } from 'node:crypto'
 import { type AccessEntry, newEntry } from '../core/access-line.js'
-import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { acceptedCoding } from '../core/content-coding.js'
+import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
 import { type Admission, admit, translates } from './admission.js'
 import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
@@ -119,13 +119,13 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.entry.attempts++
     this.entry.endpoint = choice.id
     const { deadlineLeftMs } = this.clocks
-    const head = upstreamHead(this.client.head, {
+    this.asked = upstreamHead(this.client.head, {
       rules: route.rules,
       target: this.target,
       requestId: this.entry.requestId,
       deadlineLeftMs,
     })
-    return choice.endpoint.pool(route.rules.protocol).open(head, this, route.rules.connectTimeoutMs)
+    return choice.endpoint.pool(route.rules.protocol).open(this.asked, this, route.rules.connectTimeoutMs)
   }
 
   opened(): void {

@@ -28,7 +28,15 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     deadlineLeftMs: facts.deadlineLeftMs,
   })
   const { upgrade } = head
-  return { method, target: facts.target, scheme, authority, fields: upgrade === null ? fields : askUpgrade(fields, protocol), bodyless, upgrade }
+  return {
+    method,
+    target: facts.target,
+    scheme,
+    authority,
+    fields: upgrade === null ? fields : askUpgrade(fields, protocol),
+    bodyless,
+    upgrade,
+  }
 }
 
 /** Has the client said that it reads trailers?  RFC 9110 6.5.1. */
