@@ -1,8 +1,8 @@
 // One request as one line of the access log: combined, as every log tool reads it, or JSON with what a proxy knows besides.
 //
-// Cost per line, its bytes counted (2 cores under load, best of 15 x 5,000; in brackets: with JSON.stringify, Date and regular expressions, same minute):
-// JSON 2.6 µs (4.0), combined 1.3 µs (1.8).
-// Texts are looked over by a loop and joined as they are; only where it finds something to escape they are worked on. The time stamp is made once per second.
+// Cost per line, its bytes counted: JSON 2.8 µs where JSON.stringify of fewer facts took 7.7 µs in the same run, combined 1.3 µs (1.8); on 2 cores with
+// four helpers at work, where everything takes two to three times as long as alone.
+// Texts are only looked over and joined as they are; what has something to escape is worked on. The time stamp is made once per second.
 import { type Fields, fieldValue } from './headers.js'
 
 export interface AccessEntry {
@@ -115,14 +115,13 @@ function json(text: string): string {
   return isPlain(text) ? `"${text}"` : JSON.stringify(text)
 }
 
-/** Visible ASCII and blanks, without `"` and `\`: the same in quotes, in JSON and in UTF-8. */
+/** Visible ASCII and blanks, without `"` and `\\`: the same in quotes, in JSON and in UTF-8.
+ *  A test by regular expression: for 50 characters 0.26 µs where a loop over charCodeAt took 0.40 µs in the same minute. */
 function isPlain(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false
-  }
-  return true
+  return !ODD.test(text)
 }
+
+const ODD = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 
 /** A service may say anything there; JSON has no number for most of it. */
 function grpcNumber(status: string): string {
@@ -130,13 +129,14 @@ function grpcNumber(status: string): string {
   return status !== '' && Number.isFinite(value) ? String(value) : 'null'
 }
 
-/** ms with up to three decimals; put together from integers, which are written faster than fractions. */
+/** '000' to '999': writing a number as text costs more than all the rest of its field. */
+const THREE_DIGITS = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'))
+
+/** ms with three decimals; put together from integers, which are written faster than fractions. */
 function milliseconds(ms: number): string {
   const micros = Math.round(ms * 1000)
   const whole = Math.floor(micros / 1000)
-  const rest = micros - whole * 1000
-  if (rest === 0) return `${whole}`
-  return rest < 10 ? `${whole}.00${rest}` : rest < 100 ? `${whole}.0${rest}` : `${whole}.${rest}`
+  return `${whole}.${THREE_DIGITS[micros - whole * 1000]}`
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -160,7 +160,5 @@ function clfTime(atMs: number): string {
 }
 
 function isoTime(atMs: number): string {
-  const rest = Math.floor(atMs) % 1000
-  const digits = rest < 10 ? `00${rest}` : rest < 100 ? `0${rest}` : `${rest}`
-  return `${stampOf(atMs).iso}${digits}Z`
+  return `${stampOf(atMs).iso}${THREE_DIGITS[Math.floor(atMs) % 1000]}Z`
 }

@@ -26,11 +26,14 @@ export interface TableEndpoint {
   weight: number
 }
 
+/** Where clients come in: the plain port, or that for TLS. */
+export type Door = 'plain' | 'tls'
+
 /** Daemon to worker, over the IPC channel of child_process.fork. `listen` carries the listening socket as its handle. */
 export type ToWorker =
   | { kind: 'settings'; settings: ProxySpec; version: string }
   | { kind: 'table'; table: RouteTable }
-  | { kind: 'listen' }
+  | { kind: 'listen'; door: Door }
   | { kind: 'reopen' }
   | { kind: 'drain'; limitMs: number }
 

@@ -2,7 +2,7 @@
 import { ERRORS, type ErrorCode } from '../core/error.js'
 import { encodeGrpcMessage } from '../core/grpc.js'
 import { type Fields, fieldValue } from '../core/headers.js'
-import type { ClientCall, Failure } from './message.js'
+import type { ClientStream, Failure } from './stream.js'
 
 /** grpc, http: instead of the numbers in the code's row. */
 export interface Refusal {
@@ -11,6 +11,8 @@ export interface Refusal {
   grpc?: number
   http?: number
   retryAfterS?: number
+  /** Of the HTTP answer. */
+  fields?: Fields
 }
 
 /** A failed attempt as the caller hears of it. */
@@ -19,18 +21,10 @@ export function refusalOf(failure: Failure, upstream: string): Refusal {
   return failure.grpc === undefined ? refusal : { ...refusal, grpc: failure.grpc }
 }
 
-/** What was answered, for the access log. */
-export interface Answered {
-  status: number
-  grpcStatus: string | null
-}
-
 /** Answers a gRPC call, before its head has been answered, with one HEADERS frame (rule 8: trailers-only). */
-export function refuseGrpc(call: ClientCall, refusal: Refusal): Answered {
-  const grpcStatus = String(refusal.grpc ?? ERRORS[refusal.code].grpc)
-  const type = fieldValue(call.head.fields, 'content-type') ?? 'application/grpc'
-  call.sendHead(200, ['content-type', type, ...grpcTrailers(refusal)], 'now')
-  return { status: 200, grpcStatus }
+export function refuseGrpc(client: ClientStream, trailers: Fields): void {
+  const type = fieldValue(client.head.fields, 'content-type') ?? 'application/grpc'
+  client.sendHead(200, ['content-type', type, ...trailers], 'now')
 }
 
 /** The trailers that end a gRPC call whose head has been answered (rule 9). */
@@ -39,23 +33,31 @@ export function grpcTrailers(refusal: Refusal): Fields {
   return ['grpc-status', status, 'grpc-message', encodeGrpcMessage(`${refusal.code}: ${refusal.message}`)]
 }
 
+export function httpStatus(refusal: Refusal): number {
+  return refusal.http ?? ERRORS[refusal.code].http
+}
+
 /** Answers a plain HTTP request with JSON that names code, facts and what to do. */
-export function refuseHttp(call: ClientCall, refusal: Refusal): Answered {
-  const row = ERRORS[refusal.code]
-  const status = refusal.http ?? row.http
-  const extra = refusal.retryAfterS === undefined ? [] : ['retry-after', String(refusal.retryAfterS)]
-  return answerJson(call, { status, extra, value: { error: { code: refusal.code, message: refusal.message, hint: row.hint } } })
+export function refuseHttp(client: ClientStream, refusal: Refusal): void {
+  const fields = refusal.fields ?? []
+  const extra = refusal.retryAfterS === undefined ? fields : [...fields, 'retry-after', String(refusal.retryAfterS)]
+  answerJson(client, { status: httpStatus(refusal), extra, value: errorValue(refusal) })
+}
+
+/** The body of every refusal. */
+export function errorValue({ code, message }: Pick<Refusal, 'code' | 'message'>): {
+  error: { code: ErrorCode; message: string; hint: string }
+} {
+  return { error: { code, message, hint: ERRORS[code].hint } }
 }
 
 /** One JSON value and a newline. */
-export function answerJson(call: ClientCall, answer: { status: number; value: unknown; extra?: Fields }): Answered {
+export function answerJson(client: ClientStream, answer: { status: number; value: unknown; extra?: Fields }): void {
   const body = Buffer.from(`${JSON.stringify(answer.value)}\n`)
   const fields = ['content-type', 'application/json; charset=utf-8', 'content-length', String(body.length), 'cache-control', 'no-store']
-  const head = call.head.method === 'HEAD'
-  call.sendHead(answer.status, [...fields, ...(answer.extra ?? [])], head ? 'now' : 'later')
-  if (!head) {
-    call.answerBody.write(body)
-    call.sendEnd([])
-  }
-  return { status: answer.status, grpcStatus: null }
+  const isHead = client.head.method === 'HEAD'
+  client.sendHead(answer.status, [...fields, ...(answer.extra ?? [])], isHead ? 'now' : 'later')
+  if (isHead) return
+  client.sendData(body, 0, body.length)
+  client.sendEnd([])
 }

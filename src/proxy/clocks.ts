@@ -1,50 +1,70 @@
-// The two clocks of a request: the client's deadline, and the silence that is too long.
+// The clocks of a request: how long it may take as a whole, and the silence that is too long.
+import { Delay, type Expiring } from './delays.js'
 
 // setTimeout's own limit, 24 days; a longer deadline is none.
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-export class Clocks {
-  readonly startedAt = performance.now()
-  private readonly deadlineMs: number | null
-  private deadline: NodeJS.Timeout | null = null
-  private silence: NodeJS.Timeout | null = null
+export interface ClockOwner {
+  deadlinePassed(): void
+  silent(): void
+}
 
-  /** deadlineMs: how long the client gives the whole call; null: it does not say. */
-  constructor(deadlineMs: number | null) {
-    this.deadlineMs = deadlineMs
+export class Clocks implements Expiring {
+  readonly startedAt = performance.now()
+  /** How long the client gives the whole call; null: it does not say. */
+  readonly grpcTimeoutMs: number | null
+  private readonly owner: ClockOwner
+  private readonly silence = new Delay(this)
+  private deadline: NodeJS.Timeout | null = null
+  private limitMs = Number.POSITIVE_INFINITY
+
+  constructor(owner: ClockOwner, grpcTimeoutMs: number | null) {
+    this.owner = owner
+    this.grpcTimeoutMs = grpcTimeoutMs
   }
 
   get passedMs(): number {
     return performance.now() - this.startedAt
   }
 
-  /** What is left of the client's deadline, at least 0; null where there is none. */
+  /** What is left of the client's deadline, or of the route's limit where that is nearer; at least 0; null where the client gave none. */
   get deadlineLeftMs(): number | null {
-    return this.deadlineMs === null ? null : Math.max(0, this.deadlineMs - this.passedMs)
+    return this.grpcTimeoutMs === null ? null : Math.max(0, this.limitMs - this.passedMs)
   }
 
-  onDeadline(passed: () => void): void {
-    if (this.deadlineMs !== null && this.deadlineMs < MAX_TIMER_MS) this.deadline = setTimeout(passed, this.deadlineMs)
+  /** totalTimeoutMs: the route's; 0: none. */
+  startDeadline(totalTimeoutMs: number): void {
+    this.limitMs = Math.min(this.grpcTimeoutMs ?? Number.POSITIVE_INFINITY, totalTimeoutMs || Number.POSITIVE_INFINITY)
+    if (this.limitMs < MAX_TIMER_MS) this.deadline = setTimeout(() => this.owner.deadlinePassed(), this.limitMs)
   }
 
-  watchSilence(limitMs: number, tooLong: () => void): void {
-    this.stopSilence()
-    this.silence = setTimeout(tooLong, limitMs)
+  /** Was it the client's own deadline that has passed? */
+  get isClientDeadline(): boolean {
+    return this.limitMs === this.grpcTimeoutMs
+  }
+
+  /** limitMs 0: no limit. */
+  watchSilence(limitMs: number): void {
+    if (limitMs > 0) this.silence.start(limitMs)
+    else this.silence.stop()
   }
 
   /** Something moved. */
   touch(): void {
-    this.silence?.refresh()
+    this.silence.touch()
   }
 
   stopSilence(): void {
-    if (this.silence !== null) clearTimeout(this.silence)
-    this.silence = null
+    this.silence.stop()
   }
 
   stop(): void {
-    this.stopSilence()
+    this.silence.stop()
     if (this.deadline !== null) clearTimeout(this.deadline)
     this.deadline = null
+  }
+
+  expired(): void {
+    this.owner.silent()
   }
 }

@@ -1,294 +1,286 @@
-// One request and its answer: find an endpoint, send it there, bring the answer back, and tell the truth when that fails.
+// One request and its answer: admitted, sent to an endpoint, the answer brought back, and the truth told where that fails.
 //
-//   admit ─► waiting ─► attempt ─► opened ─► head ─► answered ─► over
-//              ▲           │          │                 │
-//              └─ unsent ──┴─ refused ┘ (once)          └─ failed: trailers or reset
+//   admit ─► asking ─► sent ─► answered ─► over
+//              ▲        │         │
+//              └────────┘         └─ failed: trailers or reset
 //
-// waiting: no endpoint is ready, or all ready ones refused the connection; a table, a short pause or the end of `hold` wakes it.
+// asking: an endpoint is waited for, or a connection to it (attempts.ts); a failure that may be repeated leads back here.
+// sent: the request's head is on its way to a service.
+// answered: the head of an answer has gone to the client, a service's or ours; there will be no other.
 // over: the one state in which nothing is sent any more; every path ends in it, and every path there writes one line of the access log.
 import { randomUUID } from 'node:crypto'
-import type { Duplex, Readable } from 'node:stream'
 import { type AccessEntry, newEntry } from '../core/access-line.js'
+import { acceptedCoding } from '../core/content-coding.js'
 import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
-import { mayRepeat } from '../core/retry.js'
-import type { TableEndpoint, TableRoute } from '../core/route-table.js'
-import { admit } from './admission.js'
-import { type Answered, answerJson, grpcTrailers, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
-import { Clocks } from './clocks.js'
-import { checkHealth, proxyHealth } from './health.js'
-import type { ClientCall, Failure, UpstreamCall } from './message.js'
+import { type Admission, admit, translates } from './admission.js'
+import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
+import { type AttemptOwner, Attempts } from './attempts.js'
+import { type ClockOwner, Clocks } from './clocks.js'
+import { CompressingStream } from './compress.js'
+import { GrpcWebStream, isGrpcWeb } from './grpc-web.js'
+import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { RequestBody } from './request-body.js'
+import type { Choice, Route } from './routes.js'
+import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
-import { splice } from './tunnel.js'
 import { acceptsTrailers, upstreamHead } from './upstream-head.js'
+import { agreeUpgrade } from './websocket.js'
 
-// Between two rounds over endpoints that are ready by the table but refuse connections: their process has just died.
-const ROUND_PAUSE_MS = 50
-const ROUND_PAUSE_MAX_MS = 1000
+// RST_STREAM's INTERNAL_ERROR: the answer is not complete.
+const INTERNAL_ERROR = 2
 
 /** Serves one request from its head to its last byte. */
-export function serve(call: ClientCall, traffic: Traffic): void {
-  new Exchange(call, traffic).begin()
+export function serve(client: ClientStream, traffic: Traffic): void {
+  const seen = isGrpcWeb(client.head) && translates(client.head, traffic) ? new GrpcWebStream(client) : client
+  new Exchange(seen, traffic).begin()
 }
 
-class Exchange {
-  private readonly call: ClientCall
+class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner {
+  private client: ClientStream
   private readonly traffic: Traffic
   private readonly clocks: Clocks
-  private readonly grpc: boolean
-  private readonly acceptsTrailers: boolean
   private readonly body: RequestBody
   private readonly entry: AccessEntry
-  private route: TableRoute | null = null
+  private readonly grpc: boolean
+  private readonly acceptsTrailers: boolean
+  private phase: 'asking' | 'sent' | 'answered' | 'over' = 'asking'
+  private attempts: Attempts | null = null
   private target = ''
-  private phase: 'waiting' | 'sent' | 'answered' | 'over' = 'waiting'
-  private tried: string[] = []
-  private rounds = 0
-  private repeats = 0
-  private lastFailure: Failure | null = null
-  private giveUp: (() => void) | null = null
-  private upstream: UpstreamCall | null = null
+  /** The head of the attempt. */
+  private asked: UpstreamHead | null = null
+  private stopCheck: (() => void) | null = null
+  /** Bytes go both ways unread until both have ended. */
+  private isTunnel = false
+  private isAnswerSent = false
 
-  constructor(call: ClientCall, traffic: Traffic) {
-    const { head } = call
-    this.call = call
+  constructor(client: ClientStream, traffic: Traffic) {
+    const { head } = client
+    this.client = client
     this.traffic = traffic
-    const type = fieldValue(head.fields, 'content-type')
     // Only a call that came over HTTP/2 can read gRPC's form of an error (rule 1).
-    this.grpc = head.protocol === 'h2c' && head.method === 'POST' && isGrpcContentType(type)
+    this.grpc = head.protocol === 'h2c' && head.method === 'POST' && isGrpcContentType(fieldValue(head.fields, 'content-type'))
     // Over HTTP/2 trailers cannot be mistaken for anything; over HTTP/1 they go to those that ask for them.
     this.acceptsTrailers = head.protocol === 'h2c' || acceptsTrailers(head)
-    this.clocks = new Clocks(this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
-    this.body = new RequestBody(
-      call.body,
-      () => trailerFields(call.requestTrailers()),
-      () => this.clocks.touch(),
-    )
+    this.clocks = new Clocks(this, this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
+    this.body = new RequestBody(client)
     this.entry = newEntry(head, { atMs: Date.now(), requestId: fieldValue(head.fields, 'x-request-id') ?? randomUUID() })
+    client.events = this
   }
 
   begin(): void {
-    this.call.onGone(() => this.clientLeft())
-    const admission = admit(this.call.head, this.traffic.routes)
+    const admission = admit(this.client.head, this.traffic)
+    if (admission.kind === 'forward') this.forward(admission.route, admission.target)
+    else this.answerHere(admission)
+  }
+
+  get passedMs(): number {
+    return this.clocks.passedMs
+  }
+
+  private forward(route: Route, target: string): void {
+    const { rules } = route
+    this.target = target
+    this.entry.upstream = rules.upstream
+    const coding = rules.compression ? acceptedCoding(this.client.head.fields) : null
+    if (coding !== null) this.client = new CompressingStream(this.client, coding, this.traffic.settings.compression)
+    this.attempts = new Attempts(this, { route, head: this.client.head, traffic: this.traffic })
+    this.clocks.startDeadline(rules.totalTimeoutMs)
+    this.attempts.next()
+  }
+
+  private answerHere(admission: Exclude<Admission, { kind: 'forward' }>): void {
     switch (admission.kind) {
       case 'refuse':
         this.refuse(admission.refusal)
         break
-      case 'options':
-        this.call.sendHead(200, ['content-length', '0'], 'now')
-        this.answered({ status: 200, grpcStatus: null })
+      case 'answer':
+        this.beginAnswer(admission.status)
+        this.client.sendHead(admission.status, admission.fields, 'now')
         break
       case 'health':
-        this.answered(answerJson(this.call, proxyHealth(this.traffic)))
+        this.answerHealth(proxyHealth(this.traffic))
         break
       case 'check':
-        this.entry.upstream = admission.route.upstream
-        this.giveUp = checkHealth(admission.route, this.traffic, answer => this.answered(answerJson(this.call, answer)))
-        return
-      case 'forward':
-        this.forward(admission.route, admission.target)
+        this.entry.upstream = admission.route.rules.upstream
+        this.stopCheck = checkHealth(admission.route, this.client.head, answer => this.answerHealth(answer))
         break
     }
   }
 
-  private forward(route: TableRoute, target: string): void {
-    this.route = route
-    this.target = target
-    this.entry.upstream = route.upstream
-    this.clocks.onDeadline(() =>
-      this.refuse({ code: 'DEADLINE_PASSED', message: `${route.upstream} did not finish within the call's grpc-timeout` }),
-    )
-    this.next()
+  private answerHealth(answer: HealthAnswer): void {
+    this.stopCheck = null
+    this.beginAnswer(answer.status)
+    answerJson(this.client, answer)
   }
 
-  /** Tries the next ready endpoint, or waits for one. */
-  private next(): void {
-    this.phase = 'waiting'
-    const route = this.traffic.routes.again(this.route!)
-    if (route === undefined) {
-      this.refuse({ code: 'ROUTE_UNKNOWN', message: `the route ${this.route!.prefix} was taken out` })
-      return
-    }
-    this.route = route
-    const endpoint = this.traffic.routes.pick(route, this.tried)
-    if (endpoint !== null) this.attempt(route, endpoint)
-    else this.wait(route)
-  }
-
-  private wait(route: TableRoute): void {
-    const leftMs = route.holdMs - this.clocks.passedMs
-    if (leftMs <= 0 || !route.expected) {
-      this.refuse(this.noneReady(route))
-      return
-    }
-    const pauseMs = this.tried.length === 0 ? leftMs : Math.min(ROUND_PAUSE_MS * 2 ** this.rounds, ROUND_PAUSE_MAX_MS, leftMs)
-    this.giveUp = this.traffic.hold.wait(route.upstream, pauseMs, () => {
-      this.rounds++
-      this.tried = []
-      this.next()
-    })
-    if (this.giveUp === null)
-      this.refuse({ code: 'REQUEST_QUEUE_FULL', message: `${route.upstream}: its waiting room is full`, retryAfterS: 1 })
-  }
-
-  private noneReady(route: TableRoute): Refusal {
-    if (this.lastFailure !== null) return { ...refusalOf(this.lastFailure, route.upstream), retryAfterS: 1 }
-    const count = route.endpoints.length
-    return { code: 'UPSTREAM_NONE_READY', message: `${route.upstream}: 0 of ${count} endpoints ready`, retryAfterS: 1 }
-  }
-
-  private attempt(route: TableRoute, endpoint: TableEndpoint): void {
-    this.tried.push(endpoint.id)
+  open(route: Route, choice: Choice): UpstreamStream {
+    this.phase = 'asking'
     this.entry.attempts++
-    this.entry.endpoint = endpoint.id
-    const serial = this.entry.attempts
-    const isCurrent = () => serial === this.entry.attempts && this.phase !== 'over'
-    let failedAtOnce = false
-    const head = upstreamHead(this.call.head, {
-      route,
+    this.entry.endpoint = choice.id
+    const { deadlineLeftMs } = this.clocks
+    this.asked = upstreamHead(this.client.head, {
+      rules: route.rules,
       target: this.target,
       requestId: this.entry.requestId,
-      deadlineLeftMs: this.clocks.deadlineLeftMs,
+      deadlineLeftMs,
     })
-    const cancel = this.traffic.upstreams.open(route, endpoint, head, {
-      opened: call => (isCurrent() ? this.opened(call, route) : call.cancel()),
-      informational: (status, fields) => isCurrent() && this.call.sendInformational(status, fields),
-      head: (status, fields, body) => isCurrent() && this.head(status, fields, body),
-      switched: (fields, tunnel) => (isCurrent() ? this.switched(fields, tunnel) : tunnel.destroy()),
-      failed: failure => {
-        failedAtOnce = true
-        if (isCurrent()) this.failed(failure)
-      },
-    })
-    // An attempt can fail, and a wait or a later attempt begin, before `open` returns.
-    if (!failedAtOnce && isCurrent()) this.giveUp = cancel
+    return choice.endpoint.pool(route.rules.protocol).open(this.asked, this, route.rules.connectTimeoutMs)
   }
 
-  private opened(call: UpstreamCall, route: TableRoute): void {
+  opened(): void {
+    const { upstream, route } = this.attempts!
     this.phase = 'sent'
-    this.upstream = call
-    this.clocks.watchSilence(route.timeoutMs, () =>
-      this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${route.upstream}: nothing for ${route.timeoutMs} ms` }),
-    )
-    this.body.sendTo(call)
+    this.clocks.watchSilence(route.rules.timeoutMs)
+    this.body.sendTo(upstream!)
   }
 
-  private failed(failure: Failure): void {
-    this.dropAttempt()
-    this.lastFailure = failure
-    const facts = { again: failure.again, method: this.call.head.method, replayable: this.body.replayable, repeats: this.repeats }
-    if (this.phase === 'answered' || !mayRepeat(facts)) {
-      this.refuse(refusalOf(failure, this.route!.upstream))
+  requestData(chunk: Buffer, start: number, end: number): void {
+    this.clocks.touch()
+    this.body.data(chunk, start, end)
+    const limit = this.attempts?.route.rules.maxBodyBytes ?? 0
+    if (limit > 0 && this.body.bytes > limit && !this.isTunnel)
+      this.refuse({ code: 'REQUEST_BODY_TOO_LARGE', message: `the request body is larger than ${limit} bytes` })
+  }
+
+  requestEnd(trailers: Fields): void {
+    this.clocks.touch()
+    this.body.end(trailers.length === 0 ? trailers : trailerFields(trailers))
+    if (this.isTunnel && this.isAnswerSent) this.finish()
+  }
+
+  requestDrained(bytes: number): void {
+    this.body.drained(bytes)
+  }
+
+  informational(status: number, fields: Fields): void {
+    this.clocks.touch()
+    this.client.sendInformational(status, responseFields(fields, { acceptsTrailers: false }))
+  }
+
+  answerHead(status: number, fields: Fields, end: 'now' | 'later'): void {
+    const { entry } = this
+    entry.grpcStatus = fieldValue(fields, 'grpc-status') ?? null
+    if (this.grpc && entry.grpcStatus === null && !isGrpcContentType(fieldValue(fields, 'content-type'))) {
+      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status} from ${entry.upstream}`, grpc: grpcFromHttp(status) })
       return
     }
-    if (failure.again !== 'unsent') this.repeats++
-    // A kept connection says nothing about its endpoint: the same one may be asked again.
-    if (failure.again === 'idempotent') this.tried.pop()
-    this.next()
-  }
-
-  private head(status: number, fields: Fields, body: Readable | null): void {
+    const passed = status === 101 ? agreeUpgrade(fields, this.asked!, this.client.head) : fields
+    if (passed === null) {
+      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${entry.upstream}: 101 without the proof that it understood the upgrade` })
+      return
+    }
     this.body.forget()
-    this.entry.grpcStatus = fieldValue(fields, 'grpc-status') ?? null
-    if (this.grpc && this.entry.grpcStatus === null && !isGrpcContentType(fieldValue(fields, 'content-type'))) {
-      const message = `HTTP ${status} from ${this.route!.upstream}`
-      this.refuse({ code: 'UPSTREAM_PROTOCOL', message, grpc: grpcFromHttp(status) })
-      return
-    }
-    try {
-      this.call.sendHead(status, responseFields(fields, { acceptsTrailers: this.acceptsTrailers }), body === null ? 'now' : 'later')
-    } catch (error) {
-      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${this.route!.upstream}: its answer cannot be passed on: ${error}` })
-      return
-    }
-    this.phase = 'answered'
-    this.entry.status = status
-    if (this.grpc) this.clocks.touch()
-    else this.clocks.stopSilence()
-    if (body === null) this.answered({ status, grpcStatus: this.entry.grpcStatus })
-    else this.bringBack(body)
+    this.beginAnswer(status)
+    this.isTunnel = status === 101
+    const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
+    this.clocks.watchSilence(this.grpc ? timeoutMs : idleTimeoutMs)
+    if (end === 'now') this.answerComplete()
+    this.client.sendHead(status, responseFields(passed, { acceptsTrailers: this.acceptsTrailers }), end)
   }
 
-  private bringBack(body: Readable): void {
-    const sink = this.call.answerBody
-    sink.on('drain', () => body.resume())
-    body.on('data', (chunk: Buffer) => {
-      if (this.phase === 'over') return
-      this.entry.bytesOut += chunk.length
-      this.clocks.touch()
-      if (!sink.write(chunk)) body.pause()
-    })
-    body.on('end', () => {
-      if (this.phase === 'over' || !this.upstream!.answerComplete()) return
-      const trailers = trailerFields(this.upstream!.answerTrailers())
-      this.call.sendEnd(this.acceptsTrailers ? trailers : [])
-      this.answered({ status: this.entry.status, grpcStatus: fieldValue(trailers, 'grpc-status') ?? this.entry.grpcStatus })
-    })
+  answerData(chunk: Buffer, start: number, end: number): void {
+    this.entry.bytesOut += end - start
+    this.clocks.touch()
+    this.client.sendData(chunk, start, end)
   }
 
-  /** From here on bytes go both ways unread until one side ends. */
-  private switched(fields: Fields, service: Duplex): void {
+  answerEnd(trailers: Fields): void {
+    const passed = trailers.length === 0 ? trailers : trailerFields(trailers)
+    this.entry.grpcStatus = fieldValue(passed, 'grpc-status') ?? this.entry.grpcStatus
+    if (!this.isTunnel) this.answerComplete()
+    this.client.sendEnd(this.acceptsTrailers ? passed : [])
+  }
+
+  answerDrained(bytes: number): void {
+    this.clocks.touch()
+    this.attempts?.upstream?.grant(bytes)
+  }
+
+  answerSent(): void {
+    this.isAnswerSent = true
+    if (!this.isTunnel || this.body.isComplete) this.finish()
+  }
+
+  failed(failure: Failure): void {
+    const attempts = this.attempts!
+    attempts.upstream = null
     this.clocks.stopSilence()
-    this.phase = 'answered'
-    this.entry.status = 101
-    const client = this.call.switchProtocols(responseFields(fields, { acceptsTrailers: false }))
-    splice(client, service, counts => {
-      if (this.phase === 'over') return
-      this.body.bytes = counts.toService
-      this.entry.bytesOut = counts.toClient
-      this.finish({ status: 101, grpcStatus: null })
-    })
+    this.body.detach()
+    if (this.phase !== 'answered') {
+      this.phase = 'asking'
+      if (attempts.goOn(failure, this.body.isReplayable)) return
+    }
+    this.refuse(refusalOf(failure, this.entry.upstream))
   }
 
-  private clientLeft(): void {
-    if (this.phase === 'over') return
-    this.entry.end = 'client_gone'
-    this.dropAttempt()
-    this.finish({ status: this.entry.status === 0 ? CLIENT_CLOSED : this.entry.status, grpcStatus: this.grpc ? '1' : null })
+  clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
+    const { entry } = this
+    entry.end = why === 'stalled' ? 'client_stalled' : 'client_gone'
+    if (entry.status === 0) entry.status = CLIENT_CLOSED
+    if (this.grpc) entry.grpcStatus = '1'
+    this.finish()
+  }
+
+  deadlinePassed(): void {
+    const { upstream } = this.entry
+    if (this.clocks.isClientDeadline)
+      this.refuse({ code: 'DEADLINE_PASSED', message: `${upstream} did not finish within the call's grpc-timeout` })
+    else this.refuse({ code: 'TIME_LIMIT_PASSED', message: `${upstream} did not finish within the route's total_timeout` })
+  }
+
+  silent(): void {
+    const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
+    const limitMs = this.grpc || this.phase !== 'answered' ? timeoutMs : idleTimeoutMs
+    this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${this.entry.upstream}: nothing for ${limitMs} ms` })
   }
 
   /** Ends the request with an error of ours, in the form its state allows. */
-  private refuse(refusal: Refusal): void {
+  refuse(refusal: Refusal): void {
     if (this.phase === 'over') return
-    this.dropAttempt()
-    this.entry.end = refusal.code
-    if (this.phase !== 'answered') {
-      this.answered(this.grpc ? refuseGrpc(this.call, refusal) : refuseHttp(this.call, refusal))
-      return
-    }
-    if (!this.grpc) {
-      this.call.sendReset()
-      this.finish({ status: this.entry.status, grpcStatus: null })
-      return
-    }
-    const trailers = grpcTrailers(refusal)
-    this.call.sendEnd(trailers)
-    this.answered({ status: this.entry.status, grpcStatus: fieldValue(trailers, 'grpc-status')! })
-  }
-
-  /** The answer is complete: what is left of the request has no reader. */
-  private answered(done: Answered): void {
-    if (this.upstream !== null && !this.body.complete) this.upstream.cancel()
-    this.upstream = null
-    this.giveUp = null
+    const { client, entry } = this
+    const isBegun = this.phase === 'answered'
+    this.clocks.stop()
+    this.attempts?.drop()
     this.body.discard()
-    this.finish(done)
+    this.isTunnel = false
+    entry.end = refusal.code
+    if (this.grpc) {
+      const trailers = grpcTrailers(refusal)
+      entry.grpcStatus = fieldValue(trailers, 'grpc-status')!
+      if (isBegun) {
+        client.sendEnd(trailers)
+      } else {
+        this.beginAnswer(200)
+        refuseGrpc(client, trailers)
+      }
+    } else if (isBegun) {
+      client.sendReset(INTERNAL_ERROR)
+      this.finish()
+    } else {
+      this.beginAnswer(httpStatus(refusal))
+      refuseHttp(client, refusal)
+    }
   }
 
-  private dropAttempt(): void {
-    this.clocks.stopSilence()
-    this.body.detach()
-    const giveUp = this.giveUp
-    this.giveUp = null
-    this.upstream = null
-    giveUp?.()
+  private beginAnswer(status: number): void {
+    this.phase = 'answered'
+    this.entry.status = status
   }
 
-  private finish(done: Answered): void {
+  /** Nothing more comes from the service: what is left of the request has no reader there. */
+  private answerComplete(): void {
+    this.clocks.stop()
+    this.attempts!.complete(this.body.isComplete)
+    this.body.discard()
+  }
+
+  private finish(): void {
+    if (this.phase === 'over') return
     this.phase = 'over'
     this.clocks.stop()
-    Object.assign(this.entry, done)
+    this.attempts?.drop()
+    this.stopCheck?.()
     this.entry.bytesIn = this.body.bytes
     this.entry.durationMs = this.clocks.passedMs
     this.traffic.record(this.entry)

@@ -1,17 +1,18 @@
 // A worker's inside, put together: listener, both protocols, routes, connections to services, access log.
 
-import type { RouteTable } from '../core/route-table.js'
+import { accessRules, isAllowed, parseAddress } from '../core/address.js'
+import type { Door, RouteTable } from '../core/route-table.js'
 import type { ProxySpec } from '../core/spec.js'
 import { AccessLog } from './access-log.js'
+import { Certificate } from './certificate.js'
 import { serve } from './exchange.js'
 import { Hold } from './hold.js'
-import { Http1Server } from './http1/server.js'
-import { Http2Server } from './http2/server.js'
+import { Http1ServerConnection } from './http1/server-connection.js'
+import { ServerConnection as Http2ServerConnection } from './http2/server-connection.js'
 import { Listener } from './listener.js'
-import type { ClientCall } from './message.js'
 import { Routes } from './routes.js'
+import type { ServerOptions } from './server-options.js'
 import type { Traffic } from './traffic.js'
-import { Upstreams } from './upstreams.js'
 
 export interface GatewayOptions {
   settings: ProxySpec
@@ -26,13 +27,13 @@ export interface GatewayOptions {
 export class Gateway {
   readonly settings: ProxySpec
   private readonly options: GatewayOptions
-  private readonly routes = new Routes()
+  private readonly routes: Routes
   private readonly hold = new Hold()
-  private readonly upstreams = new Upstreams()
   private readonly accessLog: AccessLog | null
-  private readonly http1: Http1Server
-  private readonly http2: Http2Server
-  private listener: Listener | null = null
+  private readonly traffic: Traffic
+  private readonly listeners = new Map<Door, Listener>()
+  private certificate: Certificate | null = null
+  private opened = 0
   private state: 'starting' | 'listening' | 'draining' = 'starting'
 
   constructor(options: GatewayOptions) {
@@ -41,37 +42,32 @@ export class Gateway {
     this.settings = settings
     const warn = (message: string) => options.log('warn', message)
     this.accessLog = settings.accessLog && new AccessLog({ spec: settings.accessLog, slot, warn })
-    const traffic: Traffic = {
+    this.routes = new Routes({ maxHeaderBytes: settings.maxHeaderBytes, maxHeaderFields: settings.maxHeaderFields })
+    this.traffic = {
       routes: this.routes,
       hold: this.hold,
-      upstreams: this.upstreams,
+      settings,
       version: options.version,
       isDraining: () => this.state === 'draining',
       record: entry => this.accessLog?.record(entry),
     }
-    const serveCall = (call: ClientCall) => serve(call, traffic)
-    this.http1 = new Http1Server({ settings, serve: serveCall, isDraining: traffic.isDraining })
-    this.http2 = new Http2Server({ settings, serve: serveCall })
   }
 
   table(table: RouteTable): void {
     if (!this.routes.replace(table)) return
-    this.upstreams.keepOnly(table)
     this.hold.wakeAll()
     if (this.state === 'listening') this.options.ready(this.routes.version)
   }
 
-  listen(handle: unknown, failed: (error: Error) => void): void {
-    if (this.state !== 'starting') return
-    const { settings } = this
-    this.listener = new Listener({
-      maxConnections: Math.ceil(settings.maxConnections / Math.max(1, settings.workers)),
-      firstBytesMs: settings.headerTimeoutMs,
-      http1: socket => this.http1.accept(socket),
-      http2: socket => this.http2.accept(socket),
-      failed,
-    })
-    this.listener.listen(handle, () => {
+  /** Opens a door: the plain one, or that for TLS. */
+  listen(door: Door, handle: unknown, failed: (error: Error) => void): void {
+    if (this.state === 'draining' || this.listeners.has(door)) return
+    const listener = this.newListener(door, failed)
+    if (listener === null) return
+    this.listeners.set(door, listener)
+    listener.listen(handle, () => {
+      this.opened++
+      if (this.opened < (this.settings.tls === null ? 1 : 2)) return
       this.state = 'listening'
       this.options.ready(this.routes.version)
     })
@@ -85,15 +81,48 @@ export class Gateway {
   drain(limitMs: number, done: () => void): void {
     this.state = 'draining'
     this.accessLog?.follow()
-    this.http1.drain()
-    this.http2.drain()
-    const limit = setTimeout(() => this.listener?.destroyAll(), limitMs)
+    this.certificate?.close()
+    const limit = setTimeout(() => {
+      for (const listener of this.listeners.values()) listener.destroyAll()
+    }, limitMs)
+    let open = this.listeners.size
     const closed = () => {
+      if (--open > 0) return
       clearTimeout(limit)
       if (this.accessLog === null) done()
       else this.accessLog.close(done)
     }
-    if (this.listener === null) closed()
-    else this.listener.stop(closed)
+    if (open === 0) closed()
+    for (const listener of this.listeners.values()) listener.drain(closed)
+  }
+
+  private newListener(door: Door, failed: (error: Error) => void): Listener | null {
+    const { settings, options } = this
+    if (door === 'tls') {
+      try {
+        this.certificate = new Certificate(settings.tls!, options.log)
+      } catch (error) {
+        failed(error instanceof Error ? error : new Error(String(error)))
+        return null
+      }
+    }
+    const scheme = door === 'tls' ? 'https' : 'http'
+    const introducers = accessRules({ allow: settings.proxyProtocolFrom, deny: [] })
+    return new Listener({
+      maxConnections: Math.ceil(settings.maxConnections / Math.max(1, settings.workers)),
+      maxConnectionsPerClient: settings.maxConnectionsPerClient,
+      firstBytesMs: settings.headerTimeoutMs,
+      proxyHeader: settings.proxyProtocol === 'required' ? 'required' : 'none',
+      mayIntroduce: address => isAllowed(introducers, parseAddress(address)),
+      certificate: door === 'tls' ? this.certificate : null,
+      http1: (wire, closed) => new Http1ServerConnection(wire, this.serverOptions(scheme, closed)),
+      http2: (wire, closed) => new Http2ServerConnection(wire, this.serverOptions(scheme, closed)),
+      failed,
+    })
+  }
+
+  private serverOptions(scheme: 'http' | 'https', closed: () => void): ServerOptions {
+    const { settings, traffic } = this
+    return { settings, scheme, serve: stream => serve(stream, traffic), isDraining: traffic.isDraining, closed }
   }
 }

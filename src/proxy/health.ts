@@ -1,8 +1,7 @@
 // The two health answers of port 6006: the proxy's own, and a gRPC service's, asked by grpc.health.v1 and told as JSON.
-import type { Readable } from 'node:stream'
 import { type Fields, fieldValue } from '../core/headers.js'
-import type { TableEndpoint, TableRoute } from '../core/route-table.js'
-import type { UpstreamCall, UpstreamHead } from './message.js'
+import type { Route } from './routes.js'
+import type { Failure, RequestHead, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 
 const CHECK_TIMEOUT_MS = 3000
@@ -27,63 +26,92 @@ export function proxyHealth(traffic: Traffic): HealthAnswer {
 }
 
 /** `GET /<prefix>/health` of an h2c route: asks a ready endpoint, the next one where the first cannot be reached.
- *  Calls back once unless given up.  Returns what gives it up. */
-export function checkHealth(route: TableRoute, traffic: Traffic, done: (answer: HealthAnswer) => void): () => void {
-  const tried: string[] = []
-  let giveUp = () => {}
-  let over = false
-  const answer = (status: number, value: object) => {
-    if (over) return
-    over = true
-    clearTimeout(timer)
-    done({ status, value: { upstream: route.upstream, ...value } })
-  }
-  // Only a check that hangs is cancelled: a reset behind every finished one would trip the service's flood guard.
-  const timer = setTimeout(() => {
-    giveUp()
-    answer(503, { status: 'TIMEOUT', error: `no answer within ${CHECK_TIMEOUT_MS} ms` })
-  }, CHECK_TIMEOUT_MS)
-  const next = (error: string) => {
-    const endpoint = traffic.routes.pick(route, tried)
-    if (endpoint === null) return answer(503, { status: 'NOT_READY', ready: 0, total: route.endpoints.length, error })
-    tried.push(endpoint.id)
-    giveUp = checkEndpoint(
-      { route, endpoint, traffic },
-      { next, answer: (status, value) => answer(status, { endpoint: endpoint.id, ...value }) },
-    )
-  }
-  next(`0 of ${route.endpoints.length} endpoints ready`)
-  return () => {
-    over = true
-    clearTimeout(timer)
-    giveUp()
-  }
+ *  head: the client's.  Calls back once unless given up.  Returns what gives it up. */
+export function checkHealth(route: Route, head: RequestHead, done: (answer: HealthAnswer) => void): () => void {
+  const check = new HealthCheck(route, head, done)
+  check.next(`0 of ${route.rules.endpoints.length} endpoints ready`)
+  return () => check.stop()
 }
 
-interface CheckEvents {
-  next(error: string): void
-  answer(status: number, value: object): void
-}
+class HealthCheck implements UpstreamEvents {
+  private readonly route: Route
+  private readonly head: RequestHead
+  private readonly done: (answer: HealthAnswer) => void
+  private readonly timer: NodeJS.Timeout
+  private readonly tried: string[] = []
+  private stream: UpstreamStream | null = null
+  private answer = { http: 0, fields: [] as Fields, reply: Buffer.alloc(0) }
 
-function checkEndpoint(at: { route: TableRoute; endpoint: TableEndpoint; traffic: Traffic }, events: CheckEvents): () => void {
-  let upstream: UpstreamCall | null = null
-  return at.traffic.upstreams.open(at.route, at.endpoint, CHECK, {
-    opened: call => {
-      upstream = call
-      call.body.write(EMPTY_MESSAGE)
-      call.end([])
-    },
-    informational: () => {},
-    switched: (_fields, tunnel) => tunnel.destroy(),
-    head: (status, fields, body) => {
-      if (body === null) return report(events, { http: status, fields, reply: Buffer.alloc(0) })
-      collect(body, reply => report(events, { http: status, fields: [...fields, ...(upstream?.answerTrailers() ?? [])], reply }))
-    },
-    failed: failure => {
-      if (failure.again === 'unsent') events.next(failure.message)
-      else events.answer(503, { status: 'FAILED', error: failure.message })
-    },
-  })
+  constructor(route: Route, head: RequestHead, done: (answer: HealthAnswer) => void) {
+    this.route = route
+    this.head = head
+    this.done = done
+    // Only a check that hangs is cancelled: a reset behind every finished one would trip the service's flood guard.
+    this.timer = setTimeout(() => this.tell(503, { status: 'TIMEOUT', error: `no answer within ${CHECK_TIMEOUT_MS} ms` }), CHECK_TIMEOUT_MS)
+  }
+
+  /** error: what to tell where there is no other endpoint. */
+  next(error: string): void {
+    const { rules } = this.route
+    const choice = this.route.pick(this.head, this.tried)
+    if (choice === null) {
+      this.tell(503, { status: 'NOT_READY', ready: 0, total: rules.endpoints.length, error })
+      return
+    }
+    this.tried.push(choice.id)
+    this.stream = choice.endpoint.pool('h2c').open(CHECK, this, rules.connectTimeoutMs)
+    if (this.stream.isOpen) this.opened()
+  }
+
+  stop(): void {
+    clearTimeout(this.timer)
+    this.stream?.cancel()
+    this.stream = null
+  }
+
+  opened(): void {
+    this.stream!.sendData(EMPTY_MESSAGE, 0, EMPTY_MESSAGE.length)
+    this.stream!.sendEnd([])
+  }
+
+  informational(): void {}
+
+  requestDrained(): void {}
+
+  answerHead(http: number, fields: Fields, end: 'now' | 'later'): void {
+    this.answer = { http, fields, reply: Buffer.alloc(0) }
+    if (end === 'now') this.report([])
+  }
+
+  answerData(chunk: Buffer, start: number, end: number): void {
+    this.stream?.grant(end - start)
+    if (this.answer.reply.length + end - start <= MAX_REPLY_BYTES)
+      this.answer.reply = Buffer.concat([this.answer.reply, chunk.subarray(start, end)])
+  }
+
+  answerEnd(trailers: Fields): void {
+    this.report(trailers)
+  }
+
+  failed(failure: Failure): void {
+    this.stream = null
+    if (failure.again === 'unsent') this.next(failure.message)
+    else this.tellOf({ status: 503, value: { status: 'FAILED', error: failure.message } })
+  }
+
+  private report(trailers: Fields): void {
+    this.stream = null
+    this.tellOf(judge({ ...this.answer, fields: [...this.answer.fields, ...trailers] }))
+  }
+
+  private tellOf({ status, value }: { status: number; value: object }): void {
+    this.tell(status, { endpoint: this.tried.at(-1), ...value })
+  }
+
+  private tell(status: number, value: object): void {
+    this.stop()
+    this.done({ status, value: { upstream: this.route.rules.upstream, ...value } })
+  }
 }
 
 // A HealthCheckRequest that names no service: an uncompressed message of no bytes.
@@ -99,29 +127,18 @@ const CHECK: UpstreamHead = {
   upgrade: null,
 }
 
-function collect(body: Readable, done: (reply: Buffer) => void): void {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  body.on('data', (chunk: Buffer) => {
-    bytes += chunk.length
-    if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk)
-  })
-  body.on('end', () => done(Buffer.concat(chunks)))
-}
-
 /** A service without the health service answers UNIMPLEMENTED: it is up, and that is all there is to know (rule 28). */
-function report(events: CheckEvents, got: { http: number; fields: Fields; reply: Buffer }): void {
+function judge(got: { http: number; fields: Fields; reply: Buffer }): { status: number; value: object } {
   const grpcStatus = fieldValue(got.fields, 'grpc-status')
   if (grpcStatus === '0') {
     const status = servingStatus(got.reply)
-    events.answer(status === 'SERVING' ? 200 : 503, { status })
-    return
+    return { status: status === 'SERVING' ? 200 : 503, value: { status } }
   }
   if (grpcStatus === UNIMPLEMENTED) {
-    events.answer(200, { status: 'UNKNOWN', note: 'the service answers; it does not implement grpc.health.v1' })
-    return
+    return { status: 200, value: { status: 'UNKNOWN', note: 'the service answers; it does not implement grpc.health.v1' } }
   }
-  events.answer(503, { status: 'FAILED', http_status: got.http, grpc_status: grpcStatus === undefined ? null : Number(grpcStatus) })
+  const grpc_status = grpcStatus === undefined ? null : Number(grpcStatus)
+  return { status: 503, value: { status: 'FAILED', http_status: got.http, grpc_status } }
 }
 
 const SERVING = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']

@@ -1,27 +1,40 @@
-// One port, two protocols: the first bytes of a connection say whether it speaks h2c or HTTP/1.1.
+// A door: accepts connections within the limits, has TLS spoken where it is the TLS door, and follows each to its end.
 import { createServer, type Server, type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Certificate } from './certificate.js'
+import { readIntroduction } from './introduction.js'
+import { Visit, type VisitEvents, type VisitOptions } from './visit.js'
+import { Wire } from './wire.js'
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-
-export interface ListenerOptions {
+export interface ListenerOptions extends VisitOptions {
   maxConnections: number
-  /** A connection that has not said enough by then is closed. */
-  firstBytesMs: number
-  http1(socket: Socket): void
-  http2(socket: Socket): void
+  /** From one address; 0: no limit. */
+  maxConnectionsPerClient: number
+  /** May this address connect, as the sender of a PROXY header? */
+  mayIntroduce(address: string): boolean
+  /** null: plaintext. */
+  certificate: Certificate | null
   /** The socket cannot be listened on. */
   failed(error: Error): void
 }
 
-export class Listener {
+export class Listener implements VisitEvents {
   private readonly options: ListenerOptions
+  private readonly visitOptions: VisitOptions
   private readonly server: Server
-  private readonly sockets = new Set<Socket>()
+  private readonly visits = new Set<Visit>()
+  /** TLS connections that have not said hello yet. */
+  private readonly greeting = new Set<TLSSocket>()
+  private readonly perClient = new Map<string, number>()
+  private isDraining = false
   private whenEmpty: (() => void) | null = null
 
   constructor(options: ListenerOptions) {
     this.options = options
-    this.server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.accept(socket))
+    // In front of TLS the header has been read before the handshake.
+    this.visitOptions = options.certificate === null ? options : { ...options, proxyHeader: 'none' }
+    // Paused: the wire reads by its own means from the first byte on.
+    this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => this.accept(socket))
     this.server.maxConnections = options.maxConnections
     this.server.on('error', error => options.failed(error))
   }
@@ -32,55 +45,90 @@ export class Listener {
   }
 
   /** Accepts nothing more; calls back when the last connection is gone. */
-  stop(empty: () => void): void {
+  drain(empty: () => void): void {
+    this.isDraining = true
     this.whenEmpty = empty
     this.server.close()
+    for (const visit of this.visits) visit.connection?.drain()
     this.tellEmpty()
   }
 
   destroyAll(): void {
-    for (const socket of this.sockets) socket.destroy()
+    for (const visit of this.visits) visit.wire.destroy()
+    for (const socket of this.greeting) socket.destroy()
+  }
+
+  named(visit: Visit): boolean {
+    const { maxConnectionsPerClient } = this.options
+    if (maxConnectionsPerClient === 0) return true
+    const address = visit.wire.remoteAddress
+    const count = this.perClient.get(address) ?? 0
+    if (count >= maxConnectionsPerClient) return false
+    this.perClient.set(address, count + 1)
+    visit.isCounted = true
+    return true
+  }
+
+  known(visit: Visit): void {
+    if (this.isDraining) visit.connection?.drain()
+  }
+
+  closed(visit: Visit): void {
+    if (visit.isCounted) {
+      const address = visit.wire.remoteAddress
+      const left = (this.perClient.get(address) ?? 1) - 1
+      if (left === 0) this.perClient.delete(address)
+      else this.perClient.set(address, left)
+    }
+    this.visits.delete(visit)
+    this.tellEmpty()
   }
 
   private accept(socket: Socket): void {
-    this.sockets.add(socket)
-    socket.on('close', () => {
-      this.sockets.delete(socket)
+    const { certificate, proxyHeader, mayIntroduce } = this.options
+    const address = clientAddress(socket.remoteAddress)
+    if (proxyHeader === 'required' && !mayIntroduce(address)) socket.destroy()
+    else if (certificate === null) this.visit(Wire.accepted(socket, address))
+    else if (proxyHeader === 'none') this.greet(socket, address, certificate)
+    else readIntroduction(socket, this.options.firstBytesMs, client => this.greet(socket, client ?? address, certificate))
+  }
+
+  private visit(wire: Wire): void {
+    this.visits.add(new Visit(wire, this.visitOptions, this))
+  }
+
+  /** TLS first; a client that does not finish its hello in time is let go. */
+  private greet(socket: Socket, address: string, certificate: Certificate): void {
+    const { context } = certificate
+    const secure = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['h2', 'http/1.1'] })
+    const limit = setTimeout(() => secure.destroy(), this.options.firstBytesMs)
+    const left = () => {
+      clearTimeout(limit)
+      this.greeting.delete(secure)
       this.tellEmpty()
+    }
+    this.greeting.add(secure)
+    // A handshake that fails is the client's business; 'close' follows.
+    const failed = () => secure.destroy()
+    secure.on('error', failed)
+    secure.once('close', left)
+    secure.once('secure', () => {
+      secure.off('close', left)
+      secure.off('error', failed)
+      this.visit(Wire.over(secure, address))
+      left()
     })
-    sniff(socket, this.options)
   }
 
   private tellEmpty(): void {
-    if (this.sockets.size > 0 || this.whenEmpty === null) return
+    if (this.visits.size + this.greeting.size > 0 || this.whenEmpty === null) return
     this.whenEmpty()
     this.whenEmpty = null
   }
 }
 
-/** Reads until the protocol is certain, puts the bytes back and hands the socket over. */
-function sniff(socket: Socket, options: ListenerOptions): void {
-  let seen: Buffer = Buffer.alloc(0)
-  const gone = () => socket.destroy()
-  const timer = setTimeout(gone, options.firstBytesMs)
-  const read = (chunk: Buffer) => {
-    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
-    const length = Math.min(seen.length, PREFACE.length)
-    const fits = PREFACE.compare(seen, 0, length, 0, length) === 0
-    if (fits && length < PREFACE.length) return
-    clearTimeout(timer)
-    socket.off('data', read)
-    socket.off('end', gone)
-    socket.off('error', gone)
-    socket.pause()
-    socket.unshift(seen)
-    if (fits) return options.http2(socket)
-    options.http1(socket)
-    // The parser listens now; it does not start a paused socket by itself.
-    process.nextTick(() => socket.resume())
-  }
-  socket.on('data', read)
-  socket.on('end', gone)
-  socket.on('error', gone)
-  socket.on('close', () => clearTimeout(timer))
+/** An IPv4 client of a dual-stack socket is told as IPv4. */
+function clientAddress(address: string | undefined): string {
+  if (address === undefined) return 'unknown'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

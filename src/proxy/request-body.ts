@@ -1,94 +1,102 @@
-// The request body on its way up: pumped with back-pressure, its beginning kept so that an attempt that was never begun can be repeated.
-import type { Readable, Writable } from 'node:stream'
+// The request body on its way up: its beginning is kept, so that an attempt that was never begun can be repeated; credit goes back once per byte.
 import type { Fields } from '../core/headers.js'
-import type { UpstreamCall } from './message.js'
+import type { ClientStream, UpstreamStream } from './stream.js'
 
 // gRPC's own retry buffer has the same order of size (A6); beyond it a request is sent once.
 export const REPLAY_BYTES = 64 * 1024
 
+const NO_TRAILERS: Fields = []
+
 export class RequestBody {
   bytes = 0
-  private readonly source: Readable
-  private readonly trailers: () => Fields
-  private readonly moved: () => void
-  private kept: Buffer[] | null = []
-  private sink: Writable | null = null
-  private target: UpstreamCall | null = null
-  private ended = false
-  private started = false
+  isComplete = false
+  private readonly client: ClientStream
+  private readonly isBodyless: boolean
+  /** keep: all of it so far is in `kept`.  pass: it only goes by.  drop: nobody reads it. */
+  private mode: 'keep' | 'pass' | 'drop' = 'keep'
+  private kept: Buffer[] | null = null
+  private trailers: Fields = NO_TRAILERS
+  private upstream: UpstreamStream | null = null
+  private drainedBytes = 0
+  private grantedBytes = 0
 
-  /** moved: called whenever bytes come from the client. */
-  constructor(source: Readable, trailers: () => Fields, moved: () => void) {
-    this.source = source
-    this.trailers = trailers
-    this.moved = moved
+  constructor(client: ClientStream) {
+    this.client = client
+    this.isBodyless = client.head.bodyless
+    this.isComplete = client.head.bodyless
   }
 
   /** May the whole of what came so far be sent once more? */
-  get replayable(): boolean {
-    return this.kept !== null
+  get isReplayable(): boolean {
+    return this.mode === 'keep'
   }
 
-  get complete(): boolean {
-    return this.ended
+  data(chunk: Buffer, start: number, end: number): void {
+    const size = end - start
+    this.bytes += size
+    if (this.mode === 'drop') {
+      this.client.grant(size)
+      return
+    }
+    if (this.mode === 'keep') this.keep(chunk, start, end)
+    this.upstream?.sendData(chunk, start, end)
+  }
+
+  end(trailers: Fields): void {
+    if (this.isComplete) return
+    this.isComplete = true
+    this.trailers = trailers
+    this.upstream?.sendEnd(trailers)
   }
 
   /** Sends the body to this attempt, from its first byte on. */
-  sendTo(call: UpstreamCall): void {
-    this.target = call
-    this.sink = call.body
-    call.body.on('drain', () => {
-      if (this.sink === call.body) this.source.resume()
-    })
-    for (const chunk of this.kept ?? []) call.body.write(chunk)
-    if (this.ended) this.finish()
-    else if (this.started) this.source.resume()
-    else this.start()
+  sendTo(upstream: UpstreamStream): void {
+    this.upstream = upstream
+    this.drainedBytes = 0
+    if (this.kept !== null) for (const chunk of this.kept) upstream.sendData(chunk, 0, chunk.length)
+    if (this.bytes > REPLAY_BYTES) this.forget()
+    if (this.isComplete && !this.isBodyless) upstream.sendEnd(this.trailers)
+  }
+
+  /** So many bytes have left towards the attempt; those of a repeated beginning have been granted before. */
+  drained(bytes: number): void {
+    this.drainedBytes += bytes
+    const news = this.drainedBytes - this.grantedBytes
+    if (news <= 0) return
+    this.grantedBytes = this.drainedBytes
+    this.client.grant(news)
   }
 
   /** The attempt is over; what still comes from the client waits for the next one. */
   detach(): void {
-    this.target = null
-    this.sink = null
-    if (this.started && !this.ended) this.source.pause()
+    this.upstream = null
   }
 
   /** The answer has begun: nothing will be repeated. */
   forget(): void {
+    if (this.mode === 'keep') this.mode = 'pass'
     this.kept = null
   }
 
   /** Reads on without a receiver, so that the connection can be used again. */
   discard(): void {
-    this.forget()
-    this.target = null
-    this.sink = null
-    if (!this.started) this.start()
-    this.source.resume()
+    if (this.mode === 'drop') return
+    const waiting = this.bytes - this.grantedBytes
+    this.mode = 'drop'
+    this.kept = null
+    this.upstream = null
+    if (waiting > 0 && !this.isComplete) this.client.grant(waiting)
   }
 
-  private start(): void {
-    this.started = true
-    this.source.on('data', (chunk: Buffer) => this.take(chunk))
-    this.source.on('end', () => {
-      this.ended = true
-      this.finish()
-    })
-    // What goes wrong here shows as the client's leaving; see ClientCall.onGone.
-    this.source.on('error', () => {})
-  }
-
-  private take(chunk: Buffer): void {
-    this.bytes += chunk.length
-    this.moved()
-    if (this.kept !== null) {
-      if (this.bytes <= REPLAY_BYTES) this.kept.push(chunk)
-      else this.kept = null
+  /** Without a receiver everything is kept: the client's credit bounds it. */
+  private keep(chunk: Buffer, start: number, end: number): void {
+    if (this.upstream !== null && this.bytes > REPLAY_BYTES) {
+      this.forget()
+      return
     }
-    if (this.sink !== null && !this.sink.write(chunk)) this.source.pause()
-  }
-
-  private finish(): void {
-    this.target?.end(this.trailers())
+    const copy = Buffer.allocUnsafe(end - start)
+    chunk.copy(copy, 0, start, end)
+    if (this.kept === null) this.kept = [copy]
+    else this.kept.push(copy)
   }
 }

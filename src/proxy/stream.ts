@@ -23,7 +23,7 @@ export interface RequestHead {
   authority: string
   /** Without pseudo fields and `host`. */
   fields: Fields
-  /** Nothing follows the head. */
+  /** Nothing follows the head; false where `upgrade` asks for a tunnel. */
   bodyless: boolean
   /** Of the body in bytes; -1 where it is not known. */
   contentLength: number

@@ -1,13 +1,13 @@
-// What every request of a worker is served with: the table, the waiting room, the connections, the log.
+// What every request of a worker is served with: the table, the waiting room, the log.
 import type { AccessEntry } from '../core/access-line.js'
+import type { ProxySpec } from '../core/spec.js'
 import type { Hold } from './hold.js'
 import type { Routes } from './routes.js'
-import type { Upstreams } from './upstreams.js'
 
 export interface Traffic {
   readonly routes: Routes
   readonly hold: Hold
-  readonly upstreams: Upstreams
+  readonly settings: ProxySpec
   /** The daemon's version, for /health. */
   readonly version: string
   /** True once the worker is on its way out. */

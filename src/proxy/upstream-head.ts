@@ -2,10 +2,11 @@
 import { isGrpcContentType } from '../core/grpc.js'
 import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
-import type { RequestHead, UpstreamHead } from './message.js'
+import type { RequestHead, UpstreamHead } from './stream.js'
+import { askUpgrade } from './websocket.js'
 
 export interface UpstreamHeadFacts {
-  route: TableRoute
+  rules: TableRoute
   /** As the service gets it. */
   target: string
   requestId: string
@@ -15,7 +16,7 @@ export interface UpstreamHeadFacts {
 /** Runs the header passes over a client's head. */
 export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): UpstreamHead {
   const { method, scheme, authority, bodyless, client } = head
-  const { protocol } = facts.route
+  const { protocol } = facts.rules
   const fields = requestFields(head.fields, {
     to: protocol,
     client,
@@ -26,7 +27,16 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     acceptsTrailers: acceptsTrailers(head),
     deadlineLeftMs: facts.deadlineLeftMs,
   })
-  return { method, target: facts.target, scheme, authority, fields, bodyless, upgrade: protocol === 'http1' ? head.upgrade : null }
+  const { upgrade } = head
+  return {
+    method,
+    target: facts.target,
+    scheme,
+    authority,
+    fields: upgrade === null ? fields : askUpgrade(fields, protocol),
+    bodyless,
+    upgrade,
+  }
 }
 
 /** Has the client said that it reads trailers?  RFC 9110 6.5.1. */

@@ -40,7 +40,8 @@ export class Wire {
   length = 0
   /** How often the buffer has been handed over: an offset into it holds until this changes. */
   flushes = 0
-  readonly remoteAddress: string
+  /** Of the peer; a PROXY header says it anew. */
+  remoteAddress: string
   private readonly socket: Duplex
   private isTouched = false
   private blocked = false
@@ -60,8 +61,7 @@ export class Wire {
   }
 
   /** A connection that was accepted with `pauseOnConnect`; nothing has been read from it. */
-  static accepted(socket: Socket): Wire {
-    const address = clientAddress(socket.remoteAddress)
+  static accepted(socket: Socket, address = socket.remoteAddress ?? 'unknown'): Wire {
     const adopted = adopt(socket, size => wire.owner?.received(shared, 0, size))
     const wire: Wire = new Wire(adopted ?? socket, address)
     if (adopted === null) wire.readByEvents()
@@ -145,6 +145,7 @@ export class Wire {
   flush(): void {
     const { length, socket } = this
     if (length === 0) return
+    this.flushes++
     if (this.gone || this.ending) {
       this.length = 0
       return
@@ -235,10 +236,4 @@ function adopt(socket: Socket, received: (bytes: number) => void): Socket | null
   ;(adopted as unknown as { _server: unknown })._server = inner._server
   inner._server = null
   return adopted
-}
-
-/** An IPv4 client of a dual-stack socket is told as IPv4. */
-function clientAddress(address: string | undefined): string {
-  if (address === undefined) return 'unknown'
-  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

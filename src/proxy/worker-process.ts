@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from '../core/error.js'
 import type { FromWorker, RouteTable, ToWorker } from '../core/route-table.js'
 import type { ProxySpec } from '../core/spec.js'
+import type { Doors } from './doors.js'
 import type { SocketHandle } from './socket.js'
 
 // Past its drain limit a worker destroys what is left; this is for one that cannot even do that.
@@ -14,7 +15,7 @@ export interface WorkerProcessOptions {
   slot: number
   generation: number
   runDir: string
-  setup: { settings: ProxySpec; version: string; table: RouteTable | null; handle: SocketHandle }
+  setup: { settings: ProxySpec; version: string; table: RouteTable | null; doors: Doors }
   log(message: string): void
   /** It takes no more connections although nobody asked it to go; called once. */
   left(why: string): void
@@ -67,10 +68,11 @@ export class WorkerProcess {
         resolve()
       })
     })
-    const { settings, version, table, handle } = options.setup
+    const { settings, version, table, doors } = options.setup
     this.send({ kind: 'settings', settings, version })
     if (table !== null) this.send({ kind: 'table', table })
-    this.send({ kind: 'listen' }, handle)
+    this.send({ kind: 'listen', door: 'plain' }, doors.plain.handle)
+    if (doors.tls !== null) this.send({ kind: 'listen', door: 'tls' }, doors.tls.handle)
   }
 
   get pid(): number {

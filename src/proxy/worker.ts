@@ -2,7 +2,7 @@
 // Started as `node worker.js RUN_DIR SLOT` by workers.ts; the next daemon recognises it by these words.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FromWorker, ToWorker } from '../core/route-table.js'
+import type { Door, FromWorker, ToWorker } from '../core/route-table.js'
 import { Gateway } from './gateway.js'
 
 const [runDir = '.', slot = '0'] = process.argv.slice(2)
@@ -35,7 +35,7 @@ function receive(message: ToWorker, handle: unknown): void {
       gateway?.table(message.table)
       break
     case 'listen':
-      listen(handle)
+      listen(message.door, handle)
       break
     case 'reopen':
       gateway?.reopenLog()
@@ -46,10 +46,10 @@ function receive(message: ToWorker, handle: unknown): void {
   }
 }
 
-function listen(handle: unknown): void {
+function listen(door: Door, handle: unknown): void {
   writeState()
-  gateway?.listen(handle, error => {
-    tellLog('error', `cannot listen: ${error.message}`)
+  gateway?.listen(door, handle, error => {
+    tellLog('error', `cannot open the ${door} door: ${error.message}`)
     process.exit(1)
   })
 }

@@ -6,8 +6,9 @@ import { resolve } from 'node:path'
 import { AppError } from '../core/error.js'
 import type { RouteTable } from '../core/route-table.js'
 import type { ProxySpec } from '../core/spec.js'
+import { bindDoors, closeDoors, type Doors } from './doors.js'
 import { drainLeftovers } from './leftover.js'
-import { type BoundSocket, bindSocket, type PortHolder } from './socket.js'
+import type { BoundSocket, PortHolder } from './socket.js'
 import { WorkerProcess, type WorkerStatus } from './worker-process.js'
 
 // A worker that dies sooner than this after its start is started again with a pause, twice as long each time.
@@ -37,6 +38,8 @@ export interface ProxyOptions {
 export interface ProxyStatus {
   /** What is listened on; the real port where 0 was asked for. */
   listen: { host: string; port: number }
+  /** The TLS door; null: there is none. */
+  tls: { host: string; port: number } | null
   generation: number
   workers: WorkerStatus[]
 }
@@ -60,8 +63,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const runDir = resolve(options.runDir)
   const leftovers = drainLeftovers(runDir)
   if (leftovers.length > 0) options.emit(`proxy workers of an earlier daemon drain: ${leftovers.join(' ')}`)
-  const bound = await bindPatiently(listenOf(options.spec), options.portHolder, leftovers.length > 0 ? LEFTOVER_MS : 0)
-  const proxy = new Workers({ ...options, runDir }, bound)
+  const doors = await bindPatiently(options, leftovers.length > 0 ? LEFTOVER_MS : 0)
+  const proxy = new Workers({ ...options, runDir }, doors)
   try {
     await proxy.startGeneration(options.spec)
   } catch (error) {
@@ -71,11 +74,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   return proxy
 }
 
-async function bindPatiently(listen: { host: string; port: number }, portHolder: PortHolder, patienceMs: number): Promise<BoundSocket> {
+async function bindPatiently(options: ProxyOptions, patienceMs: number): Promise<Doors> {
   const until = performance.now() + patienceMs
   for (;;) {
     try {
-      return await bindSocket(listen, portHolder)
+      return await bindDoors(options.spec, options.portHolder)
     } catch (error) {
       const taken = error instanceof AppError && error.code === 'PORT_TAKEN'
       if (!taken || performance.now() >= until) throw error
@@ -84,14 +87,9 @@ async function bindPatiently(listen: { host: string; port: number }, portHolder:
   }
 }
 
-function listenOf(spec: ProxySpec): { host: string; port: number } {
-  if (spec.listen === null) throw new AppError('INTERNAL', 'startProxy without proxy.listen')
-  return spec.listen
-}
-
 class Workers implements Proxy {
   private readonly options: ProxyOptions
-  private bound: BoundSocket
+  private doors: Doors
   private spec: ProxySpec
   private newest: RouteTable
   private generation = 0
@@ -100,11 +98,11 @@ class Workers implements Proxy {
   private readonly pauses = new Map<number, number>()
   private readonly restarts = new Set<NodeJS.Timeout>()
 
-  constructor(options: ProxyOptions, bound: BoundSocket) {
+  constructor(options: ProxyOptions, doors: Doors) {
     this.options = options
     this.spec = options.spec
     this.newest = options.table
-    this.bound = bound
+    this.doors = doors
   }
 
   table(table: RouteTable): void {
@@ -117,19 +115,17 @@ class Workers implements Proxy {
   }
 
   async settings(spec: ProxySpec): Promise<void> {
-    const listen = listenOf(spec)
-    const old = { bound: this.bound, spec: this.spec }
-    const moves = old.spec.listen?.host !== listen.host || old.spec.listen.port !== listen.port
-    if (moves) this.bound = await bindSocket(listen, this.options.portHolder)
+    const old = { doors: this.doors, spec: this.spec }
+    this.doors = await bindDoors(spec, this.options.portHolder, old)
     try {
       await this.startGeneration(spec)
     } catch (error) {
-      if (moves) this.bound.handle.close()
-      this.bound = old.bound
+      closeDoors(this.doors, old.doors)
+      this.doors = old.doors
       this.spec = old.spec
       throw error
     }
-    if (moves) old.bound.handle.close()
+    closeDoors(old.doors, this.doors)
   }
 
   /** Starts all slots anew; when every one accepts, the workers of earlier generations drain. */
@@ -161,12 +157,17 @@ class Workers implements Proxy {
       return worker.gone
     })
     await Promise.all(gone)
-    this.bound.handle.close()
+    closeDoors(this.doors)
   }
 
   status(): ProxyStatus {
-    const { host, port } = this.bound
-    return { listen: { host, port }, generation: this.generation, workers: [...this.workers].map(worker => worker.status()) }
+    const { plain, tls } = this.doors
+    return {
+      listen: addressOf(plain),
+      tls: tls && addressOf(tls),
+      generation: this.generation,
+      workers: [...this.workers].map(worker => worker.status()),
+    }
   }
 
   private startWorker(slot: number): WorkerProcess {
@@ -176,7 +177,7 @@ class Workers implements Proxy {
       slot,
       generation,
       runDir,
-      setup: { settings: this.spec, version, table: this.newest, handle: this.bound.handle },
+      setup: { settings: this.spec, version, table: this.newest, doors: this.doors },
       log: emit,
       left: why => this.replace(worker, why),
     })
@@ -198,4 +199,8 @@ class Workers implements Proxy {
     }, pauseMs)
     this.restarts.add(timer)
   }
+}
+
+function addressOf({ host, port }: BoundSocket): { host: string; port: number } {
+  return { host, port }
 }

@@ -57,6 +57,7 @@ describe('refusals of the proxy itself', () => {
     proxy = await startTestProxy([
       { prefix: '/down/', ...h2c, endpoints: [endpoint(await closedPort())] },
       { prefix: '/none/', ...h2c, endpoints: [endpoint(await closedPort(), { ready: false })] },
+      { prefix: '/web/', ...h2c, grpcWeb: false, endpoints: [endpoint(await closedPort(), { ready: false })] },
       { prefix: '/other/', ...h2c, endpoints: [endpoint(notHttp2.port)] },
     ])
     client = echoClient(proxy.port, '/none/')
@@ -71,7 +72,7 @@ describe('refusals of the proxy itself', () => {
     ['an unknown prefix', '/nowhere/x.Y/Z', 12, 404],
     ['no ready endpoint', '/none/x.Y/Z', 14, 503],
     ['a refused connection', '/down/x.Y/Z', 14, 503],
-    ['a service that does not speak HTTP/2', '/other/x.Y/Z', 14, 503],
+    ['a service that does not speak HTTP/2', '/other/x.Y/Z', 13, 502],
     ['a dot segment', '/none/../other/x', 13, 400],
   ] as const) {
     it(`${title} is grpc-status ${status} in one head to a gRPC client, HTTP ${http} with JSON to any other`, async () => {
@@ -89,8 +90,8 @@ describe('refusals of the proxy itself', () => {
     assert.equal(told.headers['content-type'], 'application/grpc+proto')
   })
 
-  it('gRPC-Web is not gRPC: it gets the plain form', async () => {
-    const told = await ask('/none/x.Y/Z', { 'content-type': 'application/grpc-web+proto' })
+  it('gRPC-Web on a route that does not translate it is not gRPC: it gets the plain form', async () => {
+    const told = await ask('/web/x.Y/Z', { 'content-type': 'application/grpc-web+proto' })
     assert.equal(told.status, 503)
   })
 

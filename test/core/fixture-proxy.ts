@@ -12,7 +12,7 @@ export const PLAIN_PROXY: ProxySpec = {
   bodyTimeoutMs: 60_000,
   sendTimeoutMs: 60_000,
   maxHeaderBytes: 65_536,
-  maxHeaderFields: 200,
+  maxHeaderFields: 256,
   maxConnections: 10_000,
   maxConnectionsPerClient: 0,
   maxStreams: 250,

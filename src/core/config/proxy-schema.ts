@@ -68,7 +68,7 @@ const guards = {
     type: 'duration',
   }),
   max_header_bytes: option(size(1024, 2 ** 20).prefault('64KB'), { text: 'The largest head of a request or an answer.', type: 'size' }),
-  max_header_fields: option(whole(10, 10_000).default(200), { text: 'Fields one head may have.', type: 'number' }),
+  max_header_fields: option(whole(10, 10_000).default(256), { text: 'Fields one head may have.', type: 'number' }),
   max_connections: option(whole(1, 1_000_000).default(10_000), {
     text: 'Client connections, all workers together; each holds its share.',
     type: 'number',

@@ -1,4 +1,5 @@
 // A polite canceller (proxy.md 2.3, last row): 4000 calls one after the other on one connection, each cancelled, cost no GOAWAY.
+// More than proxy.max_resets_per_second (500) may be slowed down, so the three clients go at it at the same time, each on its own connection.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { echoClient, unary } from '../grpc-echo.js'
@@ -7,25 +8,31 @@ import { endpoint, startTestProxy, type TestProxy, until } from '../start-proxy.
 import { answer, GRPC_HEAD, grpcRequest, rawCall } from './calls.js'
 import { Grpcio, noGrpcio } from './grpcio.js'
 import { tap } from './tap.js'
-import { openWire, RST, type WireService, wireService } from './wire.js'
+import { openWire, RST, type WireService, type WireStream, wireService } from './wire.js'
 
 const CANCELS = 4000
 
-describe('4000 calls, each cancelled when its answer has begun', () => {
-  let left = 0
-  let cancelled = 0
+describe('4000 calls, each cancelled when its answer has begun', { concurrency: 3 }, () => {
+  /** By the first segment of the path, which names the client: calls still to be begun only, and CANCELs that came. */
+  const left: Record<string, number> = { raw: CANCELS, js: CANCELS, python: CANCELS }
+  const cancelled: Record<string, number> = { raw: 0, js: 0, python: 0 }
+  const clientOf = (stream: WireStream) => stream.field(':path')!.split('/')[1]!
   let service: WireService
   let proxy: TestProxy
 
   before(async () => {
     service = await wireService({
-      opened: stream => (left-- > 0 ? stream.wire.headers(stream.id, GRPC_HEAD, 'more') : answer(stream)),
-      reset: (_stream, code) => {
+      opened: stream => {
+        if (left[clientOf(stream)]!-- > 0) stream.wire.headers(stream.id, GRPC_HEAD, 'more')
+        else answer(stream)
+      },
+      reset: (stream, code) => {
         assert.equal(code, RST.CANCEL)
-        cancelled++
+        cancelled[clientOf(stream)]!++
       },
     })
-    proxy = await startTestProxy([{ prefix: '/s/', protocol: 'h2c', endpoints: [endpoint(service.port)] }])
+    const route = { protocol: 'h2c' as const, strip: false, endpoints: [endpoint(service.port)] }
+    proxy = await startTestProxy(['/raw/', '/js/', '/python/'].map(prefix => ({ prefix, ...route })))
   })
   after(async () => {
     await proxy.stop()
@@ -33,31 +40,27 @@ describe('4000 calls, each cancelled when its answer has begun', () => {
   })
 
   it('from raw frames', async () => {
-    left = CANCELS
-    cancelled = 0
     let next = { begun: () => {}, refused: (_error: Error) => {} }
     const wire = await openWire(proxy.port, {
       opened: () => next.begun(),
-      frame: ({ type }) => type === TYPE.GOAWAY && next.refused(new Error(`GOAWAY at call ${CANCELS - left}`)),
+      frame: ({ type }) => type === TYPE.GOAWAY && next.refused(new Error(`GOAWAY at call ${CANCELS - left.raw!}`)),
     })
     for (let count = 0; count < CANCELS; count++) {
-      const stream = wire.open(grpcRequest('/s/x.Y/Z'), 'end')
+      const stream = wire.open(grpcRequest('/raw/x.Y/Z'), 'end')
       await new Promise<void>((begun, refused) => {
         next = { begun, refused }
       })
       wire.reset(stream.id, RST.CANCEL)
     }
-    assert.equal((await rawCall(wire, '/s/x.Y/Z')).grpcStatus, '0')
-    await until(() => cancelled === CANCELS)
+    assert.equal((await rawCall(wire, '/raw/x.Y/Z')).grpcStatus, '0')
+    await until(() => cancelled.raw === CANCELS)
     assert.deepEqual(wire.goaways, [])
     wire.close()
   })
 
   it('from grpc-js', async () => {
-    left = CANCELS
-    cancelled = 0
     const between = await tap(proxy.port)
-    const client = echoClient(between.port, '/s/')
+    const client = echoClient(between.port, '/js/')
     for (let count = 0; count < CANCELS; count++) {
       const call = client.expand(Buffer.from('x'))
       await new Promise((resolve, reject) => {
@@ -71,19 +74,17 @@ describe('4000 calls, each cancelled when its answer has begun', () => {
     client.close()
     await between.close()
     assert.deepEqual([last.code, between.goaways, between.accepted()], [0, [], 1], last.details)
-    await until(() => cancelled === CANCELS)
+    await until(() => cancelled.js === CANCELS)
   })
 
   it('from grpcio', { skip: noGrpcio }, async () => {
-    left = CANCELS
-    cancelled = 0
     const python = new Grpcio()
     const between = await tap(proxy.port)
-    const ask = { op: 'cancels', port: between.port, path: '/s/x.Y/Z', count: CANCELS } as const
+    const ask = { op: 'cancels', port: between.port, path: '/python/x.Y/Z', count: CANCELS } as const
     const last = await python.call({ ...ask, timeoutMs: 10_000 })
     await python.close()
     await between.close()
     assert.deepEqual([last.code, between.goaways, between.accepted()], [0, [], 1], last.details)
-    await until(() => cancelled === CANCELS)
+    await until(() => cancelled.python === CANCELS)
   })
 })

@@ -1,6 +1,6 @@
 // gRPC rule 18 (proxy.md D): what never left is sent again, what was refused once more, and nothing else unless the route says so.
 import assert from 'node:assert/strict'
-import { afterEach, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import { message } from '../h2-frames.js'
 import { closedPort, type Origin, rawOrigin } from '../origins.js'
 import { endpoint, startTestProxy, type TestProxy, type TestRoute, until } from '../start-proxy.js'
@@ -12,6 +12,11 @@ const REPLAY_BYTES = 64 * 1024
 
 describe('rule 18: retry', () => {
   let ends: (() => unknown)[] = []
+  const shared = { proxy: null as unknown as TestProxy }
+  before(async () => {
+    shared.proxy = await startTestProxy([])
+  })
+  after(() => shared.proxy.stop())
   afterEach(async () => {
     for (const end of ends.reverse()) await end()
     ends = []
@@ -21,7 +26,7 @@ describe('rule 18: retry', () => {
   const start = async (
     act: (stream: WireStream, nth: number, service: number) => void,
     options: Partial<TestRoute> & { services?: number; more?: number[] } = {},
-  ): Promise<{ wire: Wire; tries: number[]; services: WireService[]; proxy: TestProxy }> => {
+  ): Promise<{ wire: Wire; tries: number[]; services: WireService[] }> => {
     const tries: number[] = []
     const { services: count = 2, more = [], ...route } = options
     const services: WireService[] = []
@@ -30,12 +35,12 @@ describe('rule 18: retry', () => {
       services.push(service)
       ends.push(service.close)
     }
+    const { proxy } = shared
     const endpoints = [...more, ...services.map(({ port }) => port)].map(port => endpoint(port))
-    const proxy = await startTestProxy([{ prefix: '/s/', protocol: 'h2c', holdMs: 1000, endpoints, ...route }])
-    ends.push(proxy.stop)
+    await proxy.setTable([{ prefix: '/s/', protocol: 'h2c', holdMs: 1000, endpoints, ...route }])
     const wire = await openWire(proxy.port)
     ends.push(() => wire.close())
-    return { wire, tries, services, proxy }
+    return { wire, tries, services }
   }
   const call = (wire: Wire, more: Field[] = [], body?: Buffer) => rawCall(wire, '/s/x.Y/Z', body === undefined ? { more } : { more, body })
 

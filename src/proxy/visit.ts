@@ -1,0 +1,111 @@
+// A client's connection from its first byte until its protocol is certain: the PROXY header where there must be one, then the first bytes.
+import { readProxyHeader } from '../core/proxy-header.js'
+import { Delay, type Expiring } from './delays.js'
+import type { Wire, WireOwner } from './wire.js'
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+
+/** A client's connection, once its protocol is known. */
+export interface Connection extends WireOwner {
+  /** Answers what runs, takes nothing new. */
+  drain(): void
+}
+
+export interface VisitOptions {
+  /** A connection that has not said enough by then is closed. */
+  firstBytesMs: number
+  proxyHeader: 'none' | 'required'
+  /** Makes the codec; `closed` is called when the connection is gone. */
+  http1(wire: Wire, closed: () => void): Connection
+  http2(wire: Wire, closed: () => void): Connection
+}
+
+export interface VisitEvents {
+  /** The client's address is certain.  Returns whether it may stay. */
+  named(visit: Visit): boolean
+  /** The codec has taken over. */
+  known(visit: Visit): void
+  closed(visit: Visit): void
+}
+
+export class Visit implements WireOwner, Expiring {
+  readonly wire: Wire
+  connection: Connection | null = null
+  /** It is in the listener's count of its client. */
+  isCounted = false
+  private readonly options: VisitOptions
+  private readonly events: VisitEvents
+  private readonly limit = new Delay(this)
+  private phase: 'header' | 'first bytes' | 'known'
+  /** A PROXY header that is not complete yet. */
+  private header: Buffer = Buffer.alloc(0)
+  /** Bytes of HTTP/2's preface that have come. */
+  private seen = 0
+
+  constructor(wire: Wire, options: VisitOptions, events: VisitEvents) {
+    this.wire = wire
+    this.options = options
+    this.events = events
+    this.phase = options.proxyHeader === 'required' ? 'header' : 'first bytes'
+    wire.owner = this
+    this.limit.start(options.firstBytesMs)
+    if (this.phase === 'first bytes' && !events.named(this)) wire.destroy()
+  }
+
+  received(chunk: Buffer, start: number, end: number): void {
+    if (this.phase === 'header') this.readHeader(chunk, start, end)
+    else this.readFirst(chunk, start, end)
+  }
+
+  ended(): void {
+    this.wire.destroy()
+  }
+
+  closed(): void {
+    this.limit.stop()
+    this.events.closed(this)
+  }
+
+  writable(): void {}
+
+  expired(): void {
+    this.wire.destroy()
+  }
+
+  private readHeader(chunk: Buffer, start: number, end: number): void {
+    this.header = Buffer.concat([this.header, chunk.subarray(start, end)])
+    const header = readProxyHeader(this.header)
+    if (header.kind === 'more') return
+    if (header.kind === 'header') {
+      if (header.address !== null) this.wire.remoteAddress = header.address
+      this.phase = 'first bytes'
+      if (this.events.named(this)) {
+        const rest = this.header
+        if (rest.length > header.length) this.readFirst(rest, header.length, rest.length)
+        return
+      }
+    }
+    // Whoever is not the proxy that we were told of gets no answer: it could take one for a service's.
+    this.wire.destroy()
+  }
+
+  private readFirst(chunk: Buffer, start: number, end: number): void {
+    const fresh = Math.min(end - start, PREFACE.length - this.seen)
+    const fits = PREFACE.compare(chunk, start, start + fresh, this.seen, this.seen + fresh) === 0
+    if (fits && this.seen + fresh < PREFACE.length) {
+      this.seen += fresh
+      return
+    }
+    this.phase = 'known'
+    this.limit.stop()
+    const { wire, options, seen } = this
+    const closed = () => this.events.closed(this)
+    const connection = fits ? options.http2(wire, closed) : options.http1(wire, closed)
+    this.connection = connection
+    wire.owner = connection
+    // What came before this chunk was a beginning of the preface.
+    if (seen > 0) connection.received(PREFACE, 0, seen)
+    connection.received(chunk, start, end)
+    this.events.known(this)
+  }
+}
