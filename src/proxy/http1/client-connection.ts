@@ -6,13 +6,15 @@
 // A byte or an end in IDLE means that the connection cannot be trusted with another request: it is dropped (RFC 9112 9.3, response queue poisoning).
 import type { Fields } from '../../core/headers.js'
 import { Delay, type Expiring } from '../delays.js'
-import { type Failure, type UpstreamEvents, WINDOW_BYTES } from '../stream.js'
+import type { Failure, UpstreamEvents } from '../stream.js'
 import type { PoolLimits } from '../upstream/limits.js'
 import type { Wire, WireOwner } from '../wire.js'
-import { BodyDecoder, IN_CHUNKS, UNTIL_CLOSE } from './body-decoder.js'
+import { AnswerParser, mayBeAnswer, NO_STATUS_LINE } from './answer-parser.js'
+import { BodyDecoder } from './body-decoder.js'
 import type { Http1UpstreamStream } from './client-stream.js'
-import { AnswerParser, headEnd } from './head-parser.js'
+import { headEnd } from './head-parser.js'
 import { PartialHead } from './partial-head.js'
+import { ReadCredit } from './read-credit.js'
 
 const CONNECTING = 0
 const IDLE = 1
@@ -21,8 +23,6 @@ const BODY = 3
 const TUNNEL = 4
 const GONE = 5
 
-/** One read more may come after reading was paused. */
-const PAUSE_BYTES = WINDOW_BYTES - 64 * 1024
 /** Heads below 200 before one answer. */
 const MAX_INFORMATIONAL = 64
 
@@ -42,7 +42,8 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   /** For the stream of the exchange under way. */
   stream: Http1UpstreamStream | null = null
   private readonly pool: ConnectionPool
-  private wire: Wire | null = null
+  private readonly wire: Wire
+  private readonly credit: ReadCredit
   private readonly parser: AnswerParser
   private readonly body: BodyDecoder
   private readonly partial: PartialHead
@@ -51,24 +52,19 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   private exchanges = 0
   private informational = 0
   private hasAnswerByte = false
-  /** Of the answer's body, delivered and not granted. */
-  private ahead = 0
-  private isPaused = false
   /** The answer lets the connection be used again. */
   private keeps = false
   private serviceEnded = false
 
-  constructor(pool: ConnectionPool) {
+  /** wire: on its way; the connection is its owner from now on. */
+  constructor(pool: ConnectionPool, wire: Wire) {
     this.pool = pool
+    this.wire = wire
+    this.credit = new ReadCredit(wire)
+    wire.owner = this
     this.parser = new AnswerParser(pool.limits)
     this.body = new BodyDecoder(pool.limits)
     this.partial = new PartialHead(pool.limits.maxHeaderBytes, 'head')
-  }
-
-  /** Right after construction: its wire, not yet connected. */
-  over(wire: Wire): void {
-    this.wire = wire
-    wire.owner = this
   }
 
   connected(): void {
@@ -85,8 +81,8 @@ export class Http1ClientConnection implements WireOwner, Expiring {
     this.exchanges++
     this.informational = 0
     this.hasAnswerByte = false
-    this.ahead = 0
-    stream.begin(this, this.wire!)
+    this.credit.ahead = 0
+    stream.begin(this, this.wire)
   }
 
   /** No exchange for as long as the limit says: closed. */
@@ -102,21 +98,21 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   /** Gone at once; nobody waits for it any more. */
   drop(): void {
     this.leave()
-    this.wire?.destroy()
+    this.wire.destroy()
   }
 
   /** Gone in a moment: the exchange under way fails then. */
   breakOff(): void {
-    this.wire?.destroy()
+    this.wire.destroy()
   }
 
   granted(bytes: number): void {
-    this.ahead -= bytes
-    if (this.isPaused && this.ahead <= PAUSE_BYTES) this.resume()
+    this.credit.ahead -= bytes
+    if (!this.credit.isSpent) this.credit.resume()
   }
 
   tunnelRequestEnded(): void {
-    this.wire!.end()
+    this.wire.end()
     if (this.serviceEnded) this.finishTunnel()
   }
 
@@ -185,7 +181,10 @@ export class Http1ClientConnection implements WireOwner, Expiring {
       }
     }
     at = partial.take(chunk, at, end)
-    if (partial.state === 'more') return at
+    if (partial.state === 'more') {
+      if (!mayBeAnswer(partial.bytes, partial.length)) this.nonsense(NO_STATUS_LINE)
+      return at
+    }
     if (partial.state === 'complete') {
       const isSound = parser.parse(partial.bytes, 0, partial.length)
       partial.clear()
@@ -210,16 +209,14 @@ export class Http1ClientConnection implements WireOwner, Expiring {
       else stream.events?.informational(status, lines.fields)
       return
     }
-    const isBare = status === 204 || status === 304 || stream.head.method === 'HEAD'
-    this.keeps = parser.minor === 1 ? !lines.close : lines.keepAlive && !lines.close
-    if (isBare || (lines.lengths === 1 && lines.length === 0)) {
-      // A 204 that announces a body may be followed by one.
-      if (status === 204 && (lines.length > 0 || lines.codings > 0)) this.keeps = false
+    const length = parser.bodyLength(stream.head.method)
+    this.keeps = parser.keeps
+    if (length === 0) {
       this.finish(stream, rest)?.answerHead(status, lines.fields, 'now')
       return
     }
     this.phase = BODY
-    this.body.begin(lines.codings > 0 ? IN_CHUNKS : lines.lengths > 0 ? lines.length : UNTIL_CLOSE)
+    this.body.begin(length)
     stream.events?.answerHead(status, lines.fields, 'later')
   }
 
@@ -246,19 +243,11 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   }
 
   private deliver(chunk: Buffer, start: number, end: number): number {
-    const { stream } = this
-    this.ahead += end - start
+    const { stream, credit } = this
+    credit.ahead += end - start
     stream?.events?.answerData(chunk, start, end)
-    if (this.ahead > PAUSE_BYTES && stream !== null && this.stream === stream && !this.isPaused) {
-      this.isPaused = true
-      this.wire?.pauseReading()
-    }
+    if (credit.isSpent && stream !== null && this.stream === stream) credit.pause()
     return end
-  }
-
-  private resume(): void {
-    this.isPaused = false
-    this.wire?.resumeReading()
   }
 
   // Ends.
@@ -269,10 +258,10 @@ export class Http1ClientConnection implements WireOwner, Expiring {
 
   /** The answer is complete: keeps the connection or drops it.  Returns whom to tell. */
   private finish(stream: Http1UpstreamStream, rest: 'last' | 'more'): UpstreamEvents | null {
-    const isKept = this.keeps && rest === 'last' && stream.isSent && !this.wire!.isBlocked && !this.serviceEnded
+    const isKept = this.keeps && rest === 'last' && stream.isSent && !this.wire.isBlocked && !this.serviceEnded
     const events = stream.abandon()
     this.stream = null
-    if (this.isPaused) this.resume()
+    this.credit.resume()
     if (isKept) {
       this.phase = IDLE
       this.pool.idle(this)
@@ -290,7 +279,7 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   private finishTunnel(): void {
     this.stream?.abandon()
     this.leave()
-    this.wire?.end()
+    this.wire.end()
   }
 
   private lost(message: string): void {

@@ -1,8 +1,8 @@
-// The head of an HTTP/1 message: a request's or an answer's first line and its fields, judged so strictly that only one reading fits.
+// The head of an HTTP/1 request: its line and its fields, judged so strictly that only one reading fits.
 //
 // The end is found by indexOf, the head becomes one latin1 string, and one pass over its bytes cuts names and values out of it.
 import type { RequestHead } from '../stream.js'
-import { type FieldLimits, FieldLines, VALUE } from './field-lines.js'
+import { type FieldLimits, FieldLines } from './field-lines.js'
 import { latin1Slice } from './latin1.js'
 
 const LF = 0x0a
@@ -168,67 +168,6 @@ export class RequestParser {
   }
 }
 
-/** Parses answers' heads one after the other; what it says is about the last one. */
-export class AnswerParser {
-  readonly lines = new FieldLines()
-  status = 0
-  minor = 1
-  /** Why the answer is refused; '' where it is sound. */
-  fault = ''
-  private readonly limits: FieldLimits
-
-  constructor(limits: FieldLimits) {
-    this.limits = limits
-  }
-
-  /** bytes[start, end): a head with its blank line. */
-  parse(bytes: Buffer, start: number, end: number): boolean {
-    this.fault = ''
-    const { lines, limits } = this
-    const linesAt = this.parseLine(bytes, start, end)
-    if (linesAt === -1) return false
-    const text = latin1Slice(bytes, start, end)
-    if (!lines.parse(bytes, linesAt, end - 2, text, start, limits)) return this.refuse(lines.isTooLarge ? tooLarge(limits) : lines.fault)
-    if (lines.size + linesAt - start > limits.maxHeaderBytes) return this.refuse(tooLarge(limits))
-    return this.judgeFraming()
-  }
-
-  private refuse(fault: string): boolean {
-    this.fault = fault
-    return false
-  }
-
-  /** The status line (RFC 9112 4).  The space behind the number is often forgotten where no reason follows. */
-  private parseLine(bytes: Buffer, start: number, end: number): number {
-    const minor = minorOf(bytes, start)
-    const status = (bytes[start + 9]! - 0x30) * 100 + (bytes[start + 10]! - 0x30) * 10 + bytes[start + 11]! - 0x30
-    if (minor < 0 || bytes[start + 8] !== SPACE || !areDigits(bytes, start + 9, start + 12) || status < 100) {
-      this.refuse('the answer does not begin with a status line of HTTP/1')
-      return -1
-    }
-    let at = start + 12
-    if (bytes[at] === SPACE) while (VALUE[bytes[at]!] === 1) at++
-    if (bytes[at] !== CR || bytes[at + 1] !== LF || at + 2 >= end) {
-      this.refuse('a bare CR or LF, or a control byte, in the status line')
-      return -1
-    }
-    this.minor = minor
-    this.status = status
-    return at + 2
-  }
-
-  /** F 73. */
-  private judgeFraming(): boolean {
-    const { lines } = this
-    if (lines.lengths > 1) return this.refuse('more than one Content-Length field in the answer')
-    if (lines.length === -1) return this.refuse('the answer’s Content-Length is not a plain number')
-    if (lines.codings === 0) return true
-    if (lines.lengths > 0) return this.refuse('both Content-Length and Transfer-Encoding in the answer')
-    if (lines.codings > 1 || lines.coding !== 'chunked') return this.refuse('the answer has a Transfer-Encoding that is not chunked')
-    return this.minor === 1 || this.refuse('Transfer-Encoding in an HTTP/1.0 answer')
-  }
-}
-
 // Reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 3.2.2); userinfo has no place here.
 const HOST_PATTERN = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/
 // Nearly every request of a connection, and of many connections, names the same host.
@@ -259,7 +198,8 @@ function minorVersion(bytes: Buffer, at: number): number {
   return isOther && bytes[at + 6] === 0x2e ? -505 : -400
 }
 
-function minorOf(bytes: Buffer, at: number): number {
+/** x of `HTTP/1.x` at this place, -1 for anything else. */
+export function minorOf(bytes: Buffer, at: number): number {
   if (!isHttp(bytes, at) || bytes[at + 5] !== 0x31 || bytes[at + 6] !== 0x2e) return -1
   const minor = bytes[at + 7]! - 0x30
   return minor === 0 || minor === 1 ? minor : -1
@@ -269,11 +209,11 @@ function isHttp(bytes: Buffer, at: number): boolean {
   return bytes[at] === 0x48 && bytes[at + 1] === 0x54 && bytes[at + 2] === 0x54 && bytes[at + 3] === 0x50 && bytes[at + 4] === 0x2f
 }
 
-function areDigits(bytes: Buffer, start: number, end: number): boolean {
+export function areDigits(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at]! < 0x30 || bytes[at]! > 0x39) return false
   return true
 }
 
-function tooLarge(limits: FieldLimits): string {
+export function tooLarge(limits: FieldLimits): string {
   return `a head may have ${limits.maxHeaderBytes} bytes and ${limits.maxHeaderFields} fields`
 }

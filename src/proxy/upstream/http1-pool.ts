@@ -116,10 +116,10 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
   private grow(): void {
     const { maxConnections } = this.limits
     while (this.connecting.length < this.waiting.length && (maxConnections === 0 || this.connections < maxConnections)) {
-      const connection = new Http1ClientConnection(this)
+      const wire = Wire.open(this.address, () => connection.connected())
+      const connection: Http1ClientConnection = new Http1ClientConnection(this, wire)
       this.connections++
       this.connecting.push(connection)
-      connection.over(Wire.open(this.address, () => connection.connected()))
     }
   }
 }

@@ -56,6 +56,7 @@ export interface Service {
   port: number
   /** Connections accepted so far. */
   sockets: Socket[]
+  /** Those that the proxy has not ended. */
   open(): number
 }
 
@@ -68,7 +69,7 @@ export async function openService(connected: (socket: Socket, number: number) =>
     leftovers.add(() => socket.destroy())
     connected(socket, sockets.length - 1)
   })
-  return { port: await listen(server), sockets, open: () => sockets.filter(socket => !socket.destroyed).length }
+  return { port: await listen(server), sockets, open: () => sockets.filter(socket => !socket.destroyed && !socket.readableEnded).length }
 }
 
 /** Answers every head that ends with a blank line with these bytes. */
