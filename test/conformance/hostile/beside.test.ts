@@ -10,8 +10,9 @@ import { FrameClient } from './h2-client.js'
 import { memoryOf, quantile, type Rig, startRig, warmUp } from './rig.js'
 
 const EVERY_MS = 5
-const QUIET_MS = 2500
-const ATTACK_MS = 1500
+const QUIET_MS = 2000
+const ATTACK_MS = 1000
+const RUNS = 3
 // Three processes want two cores all the time: the scheduler alone may keep a ready one waiting for some of its slices (3 to 12 ms each),
 // twice per request.  A quiet p99 of 3 ms would make three times of it a test of the scheduler.
 const FLOOR_MS = 40
@@ -77,58 +78,75 @@ function politeLoad(rig: Rig, client: FrameClient): { stop(): Promise<Load> } {
   }
 }
 
-const shown = ({ tookMs }: Load) =>
-  `p50 ${quantile(tookMs, 0.5).toFixed(2)} p99 ${quantile(tookMs, 0.99).toFixed(2)} max ${tookMs.at(-1)!.toFixed(2)} ms of ${tookMs.length}`
+/** The attacker's process and the ways to drive it. */
+async function startAttacker(
+  port: number,
+): Promise<{ port: number; kinds: string[]; attack(kind: string): Promise<number>; stop(): void }> {
+  const child = fork(fileURLToPath(new URL('attacker.js', import.meta.url)), [String(port), String(ATTACK_MS)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const stop = endLater(() => child.kill('SIGKILL'))
+  const [told] = (await once(child, 'message')) as [{ port: number; kinds: string[] }]
+  const attack = async (kind: string) => {
+    child.send(kind)
+    const [{ connections }] = (await once(child, 'message')) as [{ connections: number }]
+    return connections
+  }
+  return { ...told, attack, stop }
+}
+
+const p99 = ({ tookMs }: Load) => quantile(tookMs, 0.99)
+const shown = (load: Load) =>
+  `p50 ${quantile(load.tookMs, 0.5).toFixed(2)} p99 ${p99(load).toFixed(2)} max ${load.tookMs.at(-1)!.toFixed(2)} ms of ${load.tookMs.length}, ` +
+  `${load.errors.length} errors ${load.errors[0] ?? ''}`
 
 describe('a hostile client beside a polite one', () => {
   it('the polite one waits no longer and misses nothing, and the worker is as small as before within 10 s', async t => {
     const rig = await startRig({ settings: { headerTimeoutMs: 1000, bodyTimeoutMs: 1000, sendTimeoutMs: 1000, maxConnections: 1000 } })
-    const attacker = fork(fileURLToPath(new URL('attacker.js', import.meta.url)), [String(rig.proxy.port), String(ATTACK_MS)], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    })
-    endLater(() => attacker.kill('SIGKILL'))
-    const [{ port }] = (await once(attacker, 'message')) as [{ port: number }]
+    const attacker = await startAttacker(rig.proxy.port)
     await rig.proxy.setTable([
       { prefix: '/w/', endpoints: [endpoint(rig.http1.port)] },
       { prefix: '/g/', protocol: 'h2c', endpoints: [endpoint(rig.http2.port)] },
-      { prefix: '/a/', endpoints: [endpoint(port)] },
+      { prefix: '/a/', endpoints: [endpoint(attacker.port)] },
     ])
     await warmUp(rig)
     const client = await FrameClient.open(rig.proxy.port)
+    const beside = async (what: () => Promise<unknown>): Promise<Load> => {
+      const load = politeLoad(rig, client)
+      await what()
+      const result = await load.stop()
+      rig.http1.forget()
+      rig.http2.forget()
+      return result
+    }
 
-    const quietLoad = politeLoad(rig, client)
-    await new Promise(resolve => setTimeout(resolve, QUIET_MS))
-    const quiet = await quietLoad.stop()
-    assert.deepEqual(quiet.errors, [])
+    const quiet = await beside(() => new Promise(resolve => setTimeout(resolve, QUIET_MS)))
+    const besideSpinner = await beside(() => attacker.attack('spin'))
     const before = memoryOf(rig.pid).rssBytes
+    t.diagnostic(`quiet: ${shown(quiet)}; beside a process that only spins: ${shown(besideSpinner)}; the worker has ${before >> 20} MiB`)
+    assert.deepEqual([...quiet.errors, ...besideSpinner.errors], [])
+    // The attacker takes a core of two whatever the proxy does: that much is the machine's.
+    const limitMs = Math.max(3 * p99(quiet), 3 * p99(besideSpinner), FLOOR_MS)
 
-    const limitMs = Math.max(3 * quantile(quiet.tookMs, 0.99), FLOOR_MS)
-    t.diagnostic(`quiet: ${shown(quiet)}; the worker has ${before >> 20} MiB`)
-    // Each attack by itself: a bad one must not hide among the others.
-    attacker.send('go')
     const bad: string[] = []
-    let isOver = false
-    attacker.once('exit', () => {
-      isOver = true
-    })
-    let load = politeLoad(rig, client)
-    const looked: Promise<void>[] = []
-    attacker.on('message', (told: { done: string; connections: number }) => {
-      const mine = load
-      load = politeLoad(rig, client)
-      looked.push(
-        mine.stop().then(result => {
-          const line = `${told.done} (${told.connections} connections): ${shown(result)}, ${result.errors.length} errors ${result.errors[0] ?? ''}`
-          t.diagnostic(`${line}; the worker has ${memoryOf(rig.pid).rssBytes >> 20} MiB`)
-          if (result.errors.length > 0 || quantile(result.tookMs, 0.99) > limitMs) bad.push(line)
-        }),
-      )
-    })
-    await until(() => isOver, 60_000)
-    await load.stop()
-    await Promise.all(looked)
-    assert.deepEqual(bad, [], `p99 beside an attack must be at most ${limitMs.toFixed(1)} ms, without errors`)
-    assert.ok(looked.length >= 12)
+    for (const kind of attacker.kinds) {
+      // Each attack by itself: a bad one must not hide among the others.  Others who use the machine disturb one run, a weak proxy fails in each.
+      let mine = limitMs
+      for (let run = 1; ; run++) {
+        let connections = 0
+        const load = await beside(async () => {
+          connections = await attacker.attack(kind)
+        })
+        const line = `${kind} (${connections} connections): ${shown(load)}`
+        t.diagnostic(`${line}; the worker has ${memoryOf(rig.pid).rssBytes >> 20} MiB`)
+        const isServed = load.errors.length === 0 && p99(load) <= mine
+        if (load.errors.length > 0 || (!isServed && run === RUNS)) bad.push(`${line}; ${mine.toFixed(1)} ms are allowed`)
+        if (isServed || load.errors.length > 0 || run === RUNS) break
+        mine = Math.max(mine, 3 * p99(await beside(() => attacker.attack('spin'))))
+      }
+    }
+    attacker.stop()
+    assert.deepEqual(bad, [])
     assert.equal(client.goaway, null)
 
     const begun = performance.now()

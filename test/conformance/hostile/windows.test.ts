@@ -13,7 +13,8 @@ const STREAMS = 100
 const SEND_MS = 1500
 const LATE_MS = 2500
 const GROWTH_BYTES = 20 << 20
-const POLITE_MS = 250
+// As in floods.test.ts: that requests go on.
+const POLITE_MS = 1000
 
 describe('windows and HPACK', () => {
   let rig: Rig
