@@ -18,6 +18,8 @@ const WARM_UP = 4000
 // Ten calls on one connection every 2.5 ms: 4000 a second, 200 in flight.  All at once would measure the burst, not the deadline.
 const TICK_MS = 2.5
 const PER_TICK = 10
+// A hundred per connection.
+const MOST_OPEN = 1000 - PER_TICK
 const DEADLINE_MS = 50
 // A timer that fires at 49.6 ms is 50 ms by Node's clock, which counts whole ones.
 const EARLIEST_MS = 49
@@ -53,10 +55,6 @@ describe('a silent service', () => {
     context.diagnostic(told.join('; '))
     const after = rss()
 
-    assert.deepEqual(
-      callers.flatMap(caller => caller.wrong),
-      [],
-    )
     await until(() => service.resets === calls)
     assert.deepEqual([service.calls, service.wrong], [calls, []])
     assert.ok(after - before < GROWTH_BYTES, `the worker grew from ${before >> 20} to ${after >> 20} MiB`)
@@ -72,19 +70,27 @@ describe('a silent service', () => {
 async function flood(callers: Caller[], count: number): Promise<Float64Array> {
   const took = new Float64Array(count)
   let over = 0
-  const begun = performance.now()
+  let nextAtMs = performance.now()
   for (let sent = 0; sent < count; ) {
-    const due = Math.min(count, Math.ceil((performance.now() - begun) / TICK_MS) * PER_TICK)
-    for (; sent < due; sent += PER_TICK) {
-      const first = sent
-      callers[(sent / PER_TICK) % callers.length]!.send(PER_TICK, (place, ms) => {
-        took[first + place] = ms
-        over++
-      })
+    // Time that was lost is not caught up: that would be a burst, and more streams than a connection may have.
+    if (performance.now() < nextAtMs || sent - over > MOST_OPEN) {
+      await new Promise(resolve => setTimeout(resolve, 1))
+      continue
     }
-    await new Promise(resolve => setTimeout(resolve, 1))
+    nextAtMs = Math.max(nextAtMs + TICK_MS, performance.now() - TICK_MS)
+    const first = sent
+    callers[(sent / PER_TICK) % callers.length]!.send(PER_TICK, (place, ms) => {
+      took[first + place] = ms
+      over++
+    })
+    sent += PER_TICK
+    if (callers.some(caller => caller.wrong.length > 0)) break
   }
-  await until(() => over === count)
+  await until(() => over === count || callers.some(caller => caller.wrong.length > 0))
+  assert.deepEqual(
+    callers.flatMap(caller => caller.wrong.slice(0, 3)),
+    [],
+  )
   return took
 }
 
