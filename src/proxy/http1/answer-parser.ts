@@ -1,19 +1,20 @@
 // The head of a service's answer: its line and its fields, judged as strictly as a request's, and what they say about the body.
 import { IN_CHUNKS, UNTIL_CLOSE } from './body-decoder.js'
 import { type FieldLimits, FieldLines, VALUE } from './field-lines.js'
-import { areDigits, minorOf, tooLarge } from './head-parser.js'
+import { areDigits, headEnd, minorOf, tooLarge } from './head-parser.js'
 import { latin1Slice } from './latin1.js'
+import { PartialHead } from './partial-head.js'
 
 const LF = 0x0a
 const CR = 0x0d
 const SPACE = 0x20
 
-export const NO_STATUS_LINE = 'the answer does not begin with a status line of HTTP/1'
+const NO_STATUS_LINE = 'the answer does not begin with a status line of HTTP/1'
 
 const BEGINNING = Buffer.from('HTTP/1.', 'latin1')
 
 /** Can an answer begin with these bytes? */
-export function mayBeAnswer(bytes: Buffer, length: number): boolean {
+function mayBeAnswer(bytes: Buffer, length: number): boolean {
   const known = Math.min(length, BEGINNING.length)
   return bytes.compare(BEGINNING, 0, known, 0, known) === 0
 }
@@ -25,10 +26,38 @@ export class AnswerParser {
   minor = 1
   /** Why the answer is refused; '' where it is sound. */
   fault = ''
+  /** How far `read` has read. */
+  at = 0
   private readonly limits: FieldLimits
+  private readonly partial: PartialHead
 
   constructor(limits: FieldLimits) {
     this.limits = limits
+    this.partial = new PartialHead(limits.maxHeaderBytes, 'head')
+  }
+
+  /** Reads on in bytes[at, end), to `this.at`: up to the end of one head, which is then judged. */
+  read(bytes: Buffer, at: number, end: number): 'more' | 'sound' | 'refused' {
+    const { partial, limits } = this
+    const bound = partial.isEmpty ? headEnd(bytes, at, end) : -1
+    if (bound !== -1 && bound - at <= limits.maxHeaderBytes) {
+      this.at = bound
+      return this.parse(bytes, at, bound) ? 'sound' : 'refused'
+    }
+    this.at = partial.take(bytes, at, end)
+    if (partial.state === 'complete') {
+      this.parse(partial.bytes, 0, partial.length)
+      partial.clear()
+      return this.fault === '' ? 'sound' : 'refused'
+    }
+    // A service that speaks something else may never send a blank line.
+    this.fault = mayBeAnswer(partial.bytes, partial.length) ? partial.fault : NO_STATUS_LINE
+    return this.fault === '' ? 'more' : 'refused'
+  }
+
+  /** Forgets what is here of a head. */
+  clear(): void {
+    this.partial.clear()
   }
 
   /** bytes[start, end): a head with its blank line. */
@@ -84,6 +113,11 @@ export class AnswerParser {
     if (status === 204 || status === 304 || method === 'HEAD') return 0
     if (lines.codings > 0) return IN_CHUNKS
     return lines.lengths > 0 ? lines.length : UNTIL_CLOSE
+  }
+
+  /** It agrees to the upgrade that was asked for. */
+  get isWebSocket(): boolean {
+    return this.lines.webSocket && this.lines.connectionUpgrade && this.minor === 1
   }
 
   /** The connection can be used again behind this answer. */

@@ -9,11 +9,9 @@ import { Delay, type Expiring } from '../delays.js'
 import type { Failure, UpstreamEvents } from '../stream.js'
 import type { PoolLimits } from '../upstream/limits.js'
 import type { Wire, WireOwner } from '../wire.js'
-import { AnswerParser, mayBeAnswer, NO_STATUS_LINE } from './answer-parser.js'
+import { AnswerParser } from './answer-parser.js'
 import { BodyDecoder } from './body-decoder.js'
 import type { Http1UpstreamStream } from './client-stream.js'
-import { headEnd } from './head-parser.js'
-import { PartialHead } from './partial-head.js'
 import { ReadCredit } from './read-credit.js'
 
 const CONNECTING = 0
@@ -32,8 +30,8 @@ export interface ConnectionPool {
   connected(connection: Http1ClientConnection): void
   /** The exchange is over and another may begin. */
   idle(connection: Http1ClientConnection): void
-  /** No connection came about.  message: the system's words. */
-  refused(connection: Http1ClientConnection, message: string): void
+  /** No connection came about. */
+  refused(connection: Http1ClientConnection, error: Error | null): void
   /** Not to be used any more. */
   gone(connection: Http1ClientConnection): void
 }
@@ -46,7 +44,6 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   private readonly credit: ReadCredit
   private readonly parser: AnswerParser
   private readonly body: BodyDecoder
-  private readonly partial: PartialHead
   private readonly idleLimit = new Delay(this)
   private phase = CONNECTING
   private exchanges = 0
@@ -64,7 +61,6 @@ export class Http1ClientConnection implements WireOwner, Expiring {
     wire.owner = this
     this.parser = new AnswerParser(pool.limits)
     this.body = new BodyDecoder(pool.limits)
-    this.partial = new PartialHead(pool.limits.maxHeaderBytes, 'head')
   }
 
   connected(): void {
@@ -163,36 +159,19 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   closed(error: Error | null): void {
     if (this.phase === CONNECTING) {
       this.phase = GONE
-      this.pool.refused(this, messageOf(error))
-    } else this.lost(error === null ? 'the service closed the connection' : messageOf(error))
+      this.pool.refused(this, error)
+    } else this.lost(error === null ? 'the service closed the connection' : error.message)
   }
 
   // Heads.
 
   private readHead(chunk: Buffer, at: number, end: number): number {
-    const { partial, parser } = this
+    const { parser } = this
     this.hasAnswerByte = true
-    if (partial.isEmpty) {
-      const bound = headEnd(chunk, at, end)
-      if (bound !== -1 && bound - at <= this.pool.limits.maxHeaderBytes) {
-        if (parser.parse(chunk, at, bound)) this.answer(bound === end ? 'last' : 'more')
-        else this.nonsense(parser.fault)
-        return bound
-      }
-    }
-    at = partial.take(chunk, at, end)
-    if (partial.state === 'more') {
-      if (!mayBeAnswer(partial.bytes, partial.length)) this.nonsense(NO_STATUS_LINE)
-      return at
-    }
-    if (partial.state === 'complete') {
-      const isSound = parser.parse(partial.bytes, 0, partial.length)
-      partial.clear()
-      if (isSound) this.answer(at === end ? 'last' : 'more')
-      else this.nonsense(parser.fault)
-    } else if (partial.state === 'large') this.nonsense(`a head of more than ${this.pool.limits.maxHeaderBytes} bytes`)
-    else this.nonsense('the answer has a bare CR or LF, or a control byte, in its head')
-    return at
+    const outcome = parser.read(chunk, at, end)
+    if (outcome === 'sound') this.answer(parser.at === end ? 'last' : 'more')
+    else if (outcome === 'refused') this.nonsense(parser.fault)
+    return parser.at
   }
 
   /** A head is complete.  rest: are there bytes behind it? */
@@ -221,14 +200,13 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   }
 
   private switchProtocols(stream: Http1UpstreamStream): void {
-    const { lines, minor } = this.parser
-    if (stream.head.upgrade === null || !lines.webSocket || !lines.connectionUpgrade || minor === 0) {
-      this.nonsense(stream.head.upgrade === null ? 'it answered 101 to a request without Upgrade' : 'its 101 does not agree to WebSocket')
-      return
+    if (stream.head.upgrade === null) this.nonsense('it answered 101 to a request without Upgrade')
+    else if (!this.parser.isWebSocket) this.nonsense('its 101 does not agree to WebSocket')
+    else {
+      this.phase = TUNNEL
+      stream.switched()
+      stream.events?.answerHead(101, this.parser.lines.fields, 'later')
     }
-    this.phase = TUNNEL
-    stream.switched()
-    stream.events?.answerHead(101, lines.fields, 'later')
   }
 
   // Bodies, and the bytes of a tunnel.
@@ -301,15 +279,8 @@ export class Http1ClientConnection implements WireOwner, Expiring {
     if (this.phase === GONE) return
     this.phase = GONE
     this.stream = null
-    this.partial.clear()
+    this.parser.clear()
     this.idleLimit.stop()
     this.pool.gone(this)
   }
-}
-
-/** The system's words; for a name with several addresses those about the first. */
-function messageOf(error: Error | null): string {
-  if (error === null) return 'the connection was closed before it was there'
-  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined
-  return first?.message || error.message || error.name
 }

@@ -4,6 +4,7 @@
 import type { RequestHead } from '../stream.js'
 import { type FieldLimits, FieldLines } from './field-lines.js'
 import { latin1Slice } from './latin1.js'
+import { PartialHead } from './partial-head.js'
 
 const LF = 0x0a
 const CR = 0x0d
@@ -41,10 +42,43 @@ export class RequestParser {
   /** 0 where the head is sound, else the status that refuses it, and why. */
   status: 0 | RefusedStatus = 0
   message = ''
+  /** How far `read` has read. */
+  at = 0
   private readonly limits: FieldLimits
+  private readonly partial: PartialHead
 
   constructor(limits: FieldLimits) {
     this.limits = limits
+    this.partial = new PartialHead(limits.maxHeaderBytes, 'head')
+  }
+
+  /** Some of a head is here. */
+  get hasBegun(): boolean {
+    return !this.partial.isEmpty
+  }
+
+  /** Reads on in bytes[at, end), to `this.at`: up to the end of one head, which is then judged. */
+  read(bytes: Buffer, at: number, end: number): 'more' | 'sound' | 'refused' {
+    const { partial, limits } = this
+    const bound = partial.isEmpty ? headEnd(bytes, at, end) : -1
+    if (bound !== -1 && bound - at <= limits.maxHeaderBytes) {
+      this.at = bound
+      return this.parse(bytes, at, bound) ? 'sound' : 'refused'
+    }
+    this.at = partial.take(bytes, at, end)
+    const { state } = partial
+    if (state === 'more') return 'more'
+    if (state === 'complete') this.parse(partial.bytes, 0, partial.length)
+    else if (state === 'bad') this.refuse(400, partial.fault)
+    else if (partial.hasLine) this.refuse(431, partial.fault)
+    else this.refuse(414, `the request line has more than ${limits.maxHeaderBytes} bytes`)
+    partial.clear()
+    return this.status === 0 ? 'sound' : 'refused'
+  }
+
+  /** Forgets what is here of a head. */
+  clear(): void {
+    this.partial.clear()
   }
 
   /** bytes[start, end): a head with its blank line. */

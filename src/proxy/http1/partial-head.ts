@@ -31,6 +31,12 @@ export class PartialHead {
     return this.length === 0
   }
 
+  /** Why no head can come of it; '' while one can. */
+  get fault(): string {
+    if (this.state === 'bad') return 'a bare CR or LF, or a control byte, in the head'
+    return this.state === 'large' ? `a head may have ${this.maxBytes} bytes` : ''
+  }
+
   /** Copies from chunk[at, end) up to the head's end.  Returns what is next: `end`, or less where the state is no longer `more`. */
   take(chunk: Buffer, at: number, end: number): number {
     const most = Math.min(end, at + this.maxBytes + 1 - this.length)

@@ -10,9 +10,8 @@ import type { ServerOptions } from '../server-options.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { BodyDecoder, IN_CHUNKS } from './body-decoder.js'
 import { EarlyBytes } from './early-bytes.js'
-import { headEnd, type RefusedStatus, RequestParser } from './head-parser.js'
+import { type RefusedStatus, RequestParser } from './head-parser.js'
 import { Lingering } from './lingering.js'
-import { PartialHead } from './partial-head.js'
 import { ReadCredit } from './read-credit.js'
 import { writeRefusal } from './refusal.js'
 import { type Limited, ServerLimits } from './server-limits.js'
@@ -36,13 +35,12 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
   private readonly credit: ReadCredit
   private readonly parser: RequestParser
   private readonly body: BodyDecoder
-  private readonly partial: PartialHead
   private readonly early = new EarlyBytes()
   private phase = HEAD
   private stream: Http1ClientStream | null = null
   private requests = 0
   /** Expect: 100-continue has neither been answered with 100 nor overtaken by the body. */
-  private awaitsContinue = false
+  awaitsContinue = false
   private isReading = false
   private isLast = false
   private clientEnded = false
@@ -55,14 +53,13 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     this.credit = new ReadCredit(wire)
     this.parser = new RequestParser(settings)
     this.body = new BodyDecoder(settings)
-    this.partial = new PartialHead(settings.maxHeaderBytes, 'head')
     this.limits.head()
   }
 
   /** Every answer from now on ends the connection; without a request it closes after a while. */
   drain(): void {
     this.isLast = true
-    if (this.phase === HEAD && this.partial.isEmpty) this.limits.drain()
+    if (this.phase === HEAD && !this.parser.hasBegun) this.limits.drain()
   }
 
   destroy(): void {
@@ -121,18 +118,12 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     this.options.closed()
   }
 
-  // What the stream asks of its connection.
-
   /** Decides at an answer's head whether it is the last. */
   closesAfter(): boolean {
     const { maxRequestsPerConnection } = this.options.settings
     if (this.isLast || this.awaitsContinue || this.parser.isLast || this.options.isDraining()) return true
     if (maxRequestsPerConnection > 0 && this.requests >= maxRequestsPerConnection) return true
     return this.clientEnded && this.early.length === 0
-  }
-
-  continued(): void {
-    this.awaitsContinue = false
   }
 
   held(): void {
@@ -174,36 +165,23 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     this.wire.reset()
   }
 
-  // Heads.
-
   private readHead(chunk: Buffer, at: number, end: number): number {
-    const { partial, parser } = this
-    const { maxHeaderBytes } = this.options.settings
-    if (partial.isEmpty) {
-      const bound = headEnd(chunk, at, end)
-      if (bound !== -1 && bound - at <= maxHeaderBytes) {
-        this.begin(parser.parse(chunk, at, bound))
-        return bound
-      }
-      this.limits.head()
+    const { parser, limits } = this
+    const isFirst = !parser.hasBegun
+    const outcome = parser.read(chunk, at, end)
+    if (outcome === 'more') {
+      if (isFirst) limits.head()
+      return end
     }
-    at = partial.take(chunk, at, end)
-    if (partial.state === 'complete') this.begin(parser.parse(partial.bytes, 0, partial.length))
-    else if (partial.state === 'bad') this.refuse(400, 'a bare CR or LF, or a control byte, in the head')
-    else if (partial.state === 'large' && partial.hasLine) this.refuse(431, `a head may have ${maxHeaderBytes} bytes`)
-    else if (partial.state === 'large') this.refuse(414, `the request line has more than ${maxHeaderBytes} bytes`)
-    return at
+    limits.request()
+    if (outcome === 'sound') this.begin()
+    else this.refuse(parser.status as RefusedStatus, parser.message)
+    return parser.at
   }
 
-  /** A head is complete: serves it, or refuses it. */
-  private begin(isSound: boolean): void {
+  /** A sound head is complete. */
+  private begin(): void {
     const { parser, options, limits } = this
-    this.partial.clear()
-    limits.request()
-    if (!isSound) {
-      this.refuse(parser.status as RefusedStatus, parser.message)
-      return
-    }
     const { contentLength, upgrade } = parser
     const stream = new Http1ClientStream(this, this.wire, parser.head(options.scheme, this.wire.remoteAddress))
     this.stream = stream
@@ -234,13 +212,11 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     if (this.clientEnded) this.ended()
   }
 
-  // Bodies, and the bytes of a tunnel.
-
   private readBody(chunk: Buffer, at: number, end: number): number {
     const { body } = this
     const outcome = body.step(chunk, at, end)
     if (outcome === 'data') this.deliver(chunk, body.dataStart, body.dataEnd)
-    else if (outcome === 'bad') this.malformed(body.fault)
+    else if (outcome === 'bad') this.fail(400, body.fault, 'malformed')
     else this.limits.bodyMoved()
     if (body.isOver && this.phase === BODY) this.endBody(body.trailers)
     return body.at
@@ -269,19 +245,11 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     else this.stream.events?.requestEnd(trailers)
   }
 
-  private malformed(fault: string): void {
-    if (this.stream === null) this.close()
-    else if (this.stream.hasBegun) this.lose('malformed')
-    else this.refuse(400, fault)
-  }
-
   private keep(chunk: Buffer, start: number, end: number): number {
     this.early.append(chunk, start, end)
     if (this.early.length > EARLY_BYTES) this.credit.pause()
     return end
   }
-
-  // Ends.
 
   /** Answers with an error of ours, which ends the connection.  why: what the exchange hears, where there is one. */
   private refuse(status: RefusedStatus, message: string, why: 'malformed' | 'stalled' = 'malformed'): void {
@@ -299,7 +267,7 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
   }
 
   /** The exchange cannot go on.  A reset: nobody may take a begun answer for a complete one. */
-  private lose(why: 'closed' | 'malformed' | 'stalled'): void {
+  lose(why: 'closed' | 'malformed' | 'stalled'): void {
     const events = this.stream?.abandon()
     this.reset()
     events?.clientGone(why)
@@ -309,28 +277,23 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     this.phase = GONE
     this.stream = null
     this.early.clear()
-    this.partial.clear()
+    this.parser.clear()
     this.limits.stop()
   }
 
-  // Limits that have passed.
-
   headExpired(): void {
-    if (this.partial.isEmpty) this.close()
+    if (!this.parser.hasBegun) this.close()
     else this.refuse(408, 'the head of the request was not complete in time')
   }
 
   bodyExpired(): void {
+    this.fail(408, 'the body of the request stood still', 'stalled')
+  }
+
+  /** The body cannot be had: told where nothing has been answered yet. */
+  private fail(status: 400 | 408, message: string, why: 'malformed' | 'stalled'): void {
     if (this.stream === null) this.close()
-    else if (this.stream.hasBegun) this.lose('stalled')
-    else this.refuse(408, 'the body of the request stood still', 'stalled')
-  }
-
-  sendExpired(): void {
-    this.lose('stalled')
-  }
-
-  halfClosedExpired(): void {
-    this.lose('closed')
+    else if (this.stream.hasBegun) this.lose(why)
+    else this.refuse(status, message, why)
   }
 }

@@ -15,10 +15,8 @@ export interface Limited {
   /** No head, or none that is complete. */
   headExpired?(): void
   bodyExpired?(): void
-  /** The client takes nothing of its answer. */
-  sendExpired(): void
-  /** It has ended its direction, and nothing could be sent to it. */
-  halfClosedExpired?(): void
+  /** stalled: the client takes nothing of its answer.  closed: it has ended its direction, and nothing could be sent to it. */
+  lose(why: 'stalled' | 'closed'): void
 }
 
 export class ServerLimits implements Expiring {
@@ -107,10 +105,10 @@ export class ServerLimits implements Expiring {
     if (delay === this.sendClock) {
       // A client that takes some of it, however slowly, is no stalled one.
       if (this.wire.pendingBytes < this.pendingBytes) this.send()
-      else this.limited.sendExpired()
+      else this.limited.lose('stalled')
     } else if (delay === this.bodyClock) this.limited.bodyExpired?.()
     else if (this.halfClosedStream === null) this.limited.headExpired?.()
     else if (this.halfClosedStream.sent !== this.sentBytes || this.halfClosedStream.isHeld) this.halfClosed(this.halfClosedStream)
-    else this.limited.halfClosedExpired?.()
+    else this.limited.lose('closed')
   }
 }

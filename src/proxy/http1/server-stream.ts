@@ -80,7 +80,7 @@ export class Http1ClientStream implements ClientStream {
 
   sendInformational(status: number, fields: Fields): void {
     if (this.state !== NOT_BEGUN || this.head.version !== 'HTTP/1.1') return
-    if (status === 100) this.connection.continued()
+    if (status === 100) this.connection.awaitsContinue = false
     let text = statusLine(status)
     for (let at = 0; at < fields.length; at += 2) {
       if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`

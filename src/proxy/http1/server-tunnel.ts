@@ -92,10 +92,10 @@ export class ServerTunnel implements WireOwner, AnswerCarrier, Limited {
     this.wire.reset()
   }
 
-  sendExpired(): void {
+  lose(why: 'stalled' | 'closed'): void {
     const events = this.leave()
     this.wire.reset()
-    events?.clientGone('stalled')
+    events?.clientGone(why)
   }
 
   private start(): void {

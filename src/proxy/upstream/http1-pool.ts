@@ -79,10 +79,10 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
     }
   }
 
-  refused(connection: Http1ClientConnection, message: string): void {
+  refused(connection: Http1ClientConnection, error: Error | null): void {
     this.connections--
     remove(this.connecting, connection)
-    this.waiting.shift()?.fail({ code: 'UPSTREAM_UNREACHABLE', message, again: 'unsent' })
+    this.waiting.shift()?.fail({ code: 'UPSTREAM_UNREACHABLE', message: messageOf(error), again: 'unsent' })
     this.grow()
   }
 
@@ -127,4 +127,11 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
 function remove<T>(list: T[], item: T): void {
   const at = list.lastIndexOf(item)
   if (at !== -1) list.splice(at, 1)
+}
+
+/** The system's words; for a name with several addresses those about the first. */
+function messageOf(error: Error | null): string {
+  if (error === null) return 'the connection was closed before it was there'
+  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : undefined
+  return first?.message || error.message || error.name
 }
