@@ -40,7 +40,7 @@ struct connection {
 
 static enum mode mode;
 static const char *path;
-static int count, port, poll_fd;
+static int count, port, poll_fd, switched;
 static struct connection *all;
 static uint64_t begun_ns, sent, done, errors, samples, room;
 static float *times_ms;
@@ -189,6 +189,7 @@ static size_t on_websocket(struct connection *c) {
     if (end == NULL) return 0;
     if (memcmp(c->in, "HTTP/1.1 101", 12) != 0) errno = EPROTO, die("no 101");
     c->greeted = 1;
+    switched++;
     return end - c->in + 4;
   }
   if (c->in_end < 34) return 0;
@@ -267,7 +268,9 @@ int main(int words, char **word) {
     if (mode == IDLE_H2) call(&all[each], now_ns());
     if (each % CONNECT_BATCH == 0) turn(1);
   }
-  for (uint64_t until = now_ns() + 50000000; now_ns() < until && mode != IDLE_H1 && mode != IDLE_H2;) turn(10);
+  for (uint64_t until = now_ns() + 50000000; mode == RATE && now_ns() < until;) turn(10);
+  while (mode == WEBSOCKET && switched < count)
+    if (turn(10000) < 0) errno = ETIMEDOUT, die("no 101");
   begun_ns = now_ns();
   if (mode == RATE) run_rate(seconds, atof(word[6]));
   else if (mode == WEBSOCKET) {
