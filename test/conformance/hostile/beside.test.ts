@@ -16,7 +16,7 @@ const RUNS = 3
 // Three processes want two cores all the time: the scheduler alone may keep a ready one waiting for some of its slices (3 to 12 ms each),
 // twice per request.  A quiet p99 of 3 ms would make three times of it a test of the scheduler.
 const FLOOR_MS = 40
-// V8 keeps the pages of a young generation that has grown (three times 16 MiB at most) for the next load; it gives them back when it idles.
+// V8 keeps a young generation that has grown, two halves of 16 MiB, for the next load.
 const HEAP_BYTES = 32 << 20
 const SETTLE_MS = 10_000
 
