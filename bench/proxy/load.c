@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { IN_BYTES = 1 << 16, RING = 1 << 12, CONNECT_BATCH = 64 };
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7 };
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7, MAX_CONCURRENT_STREAMS = 3 };
 enum mode { RATE, WEBSOCKET, IDLE_H1, IDLE_H2 };
 
 struct call {
@@ -31,7 +31,8 @@ struct call {
 
 struct connection {
   int fd, greeted;
-  uint32_t next_id;
+  uint32_t next_id, open, limit;
+  uint64_t due, begun;
   size_t in_end;
   uint64_t due_ns;
   struct call *calls;
@@ -42,7 +43,7 @@ static enum mode mode;
 static const char *path;
 static int count, port, poll_fd, switched;
 static struct connection *all;
-static uint64_t begun_ns, sent, done, errors, samples, room;
+static uint64_t begun_ns, interval_ns, sent, done, errors, samples, room;
 static float *times_ms;
 
 static void die(const char *what) {
@@ -99,11 +100,16 @@ static void call(struct connection *c, uint64_t due_ns) {
   size_t length = frame(bytes, HEADERS, 0x4, c->next_id, block, block_length);
   length += frame(bytes + length, DATA, 0x1, c->next_id, message, sizeof message);
   struct call *slot = &c->calls[(c->next_id >> 1) % RING];
-  if (slot->id != 0) finished(slot->due_ns, 0);
+  if (slot->id != 0) errno = ENOBUFS, die("calls without an answer");
   *slot = (struct call){c->next_id, 0, due_ns};
-  c->next_id += 2;
-  sent++;
+  c->next_id += 2, c->open++, sent++;
   transmit(c, bytes, length);
+}
+
+/* Calls that are due, as many as the peer lets us have open; those that wait lose no time of theirs. */
+static void pump(struct connection *c) {
+  for (uint64_t place = c - all; c->begun < c->due && c->open < c->limit; c->begun++)
+    call(c, begun_ns + (c->begun * count + place + 1) * interval_ns);
 }
 
 static void greet(struct connection *c) {
@@ -141,7 +147,11 @@ static int has_200(const uint8_t *block, size_t length) {
 }
 
 static void on_frame(struct connection *c, int type, int flags, uint32_t id, const uint8_t *payload, size_t length) {
-  if (type == SETTINGS && !(flags & 1)) transmit(c, "\0\0\0\4\1\0\0\0\0", 9);
+  if (type == SETTINGS && !(flags & 1)) {
+    for (size_t at = 0; at + 6 <= length; at += 6)
+      if (payload[at + 1] == MAX_CONCURRENT_STREAMS) memcpy(&c->limit, payload + at + 2, 4), c->limit = ntohl(c->limit);
+    transmit(c, "\0\0\0\4\1\0\0\0\0", 9);
+  }
   if (type == PING && !(flags & 1)) {
     uint8_t bytes[17];
     transmit(c, bytes, frame(bytes, PING, 1, 0, payload, 8));
@@ -152,7 +162,7 @@ static void on_frame(struct connection *c, int type, int flags, uint32_t id, con
   if (type == HEADERS && slot->ok == 0) slot->ok = has_200(payload, length) ? 1 : -1;
   int ends = (type == HEADERS || type == DATA) && (flags & 1);
   if (!ends && type != RST_STREAM) return;
-  slot->id = 0;
+  slot->id = 0, c->open--;
   finished(slot->due_ns, type == HEADERS && slot->ok == 1 && has_grpc_ok(payload, length));
 }
 
@@ -165,6 +175,7 @@ static size_t on_http2(struct connection *c) {
     on_frame(c, head[3], head[4], (head[5] & 0x7fu) << 24 | head[6] << 16 | head[7] << 8 | head[8], head + 9, length);
     at += 9 + length;
   }
+  pump(c);
   return at;
 }
 
@@ -216,7 +227,7 @@ static void open_one(struct connection *c) {
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   struct epoll_event event = {EPOLLIN, {.ptr = c}};
   if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) die("epoll_ctl");
-  c->next_id = 1, c->due_ns = now_ns();
+  c->next_id = 1, c->limit = UINT32_MAX, c->due_ns = now_ns();
   if ((mode == RATE || mode == IDLE_H2) && (c->calls = calloc(RING, sizeof *c->calls)) == NULL) die("calloc");
   greet(c);
 }
@@ -232,17 +243,21 @@ static int turn(int wait_ms) {
 }
 
 static void run_rate(double seconds, double rate) {
-  uint64_t interval_ns = 1e9 / rate, total = seconds * rate, ticks;
+  uint64_t total = seconds * rate, due = 0, ticks;
+  interval_ns = 1e9 / rate;
   int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
   struct epoll_event event = {EPOLLIN, {.ptr = NULL}};
   epoll_ctl(poll_fd, EPOLL_CTL_ADD, timer, &event);
   struct itimerspec every = {{0, interval_ns}, {0, interval_ns}};
   timerfd_settime(timer, 0, &every, NULL);
-  while (sent < total || done < total) {
+  while (done < total) {
     if (turn(10000) < 0) errno = ETIMEDOUT, die("no answer");
     if (read(timer, &ticks, sizeof ticks) < 0 && errno != EAGAIN) die("timerfd");
-    for (uint64_t due; sent < total && (due = begun_ns + (sent + 1) * interval_ns) <= now_ns();) call(&all[sent % count], due);
-    if (sent == total) timerfd_settime(timer, 0, &(struct itimerspec){0}, NULL);
+    for (; due < total && begun_ns + (due + 1) * interval_ns <= now_ns(); due++) {
+      all[due % count].due++;
+      pump(&all[due % count]);
+    }
+    if (due == total) timerfd_settime(timer, 0, &(struct itimerspec){0}, NULL);
   }
 }
 

@@ -35,3 +35,6 @@ export interface RunningPeer {
 }
 
 export type Child = ChildProcess & { pid: number }
+
+/** outFile: its stdout and stderr. */
+export type ProxyChild = Child & { outFile: string }

@@ -1,10 +1,10 @@
 // Starting, pinning and ending the processes of the bench: the proxy on one CPU, load and origin on another.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { everyone, facts } from '../supervise/proc.js'
-import type { Child } from './peer.js'
+import type { Child, ProxyChild } from './peer.js'
 
 export const PROXY_CPU = 0
 export const LOAD_CPU = 1
@@ -25,16 +25,20 @@ export function pinToProxyCpu(pid: number): void {
   execFileSync('taskset', ['-a', '-c', '-p', String(PROXY_CPU), String(pid)], { stdio: 'ignore' })
 }
 
-/** Runs on the proxy's CPU. outFile: where stdout and stderr go. */
-export function spawnProxy(command: string, args: string[], place: { directory: string; outFile: string; env?: NodeJS.ProcessEnv }): Child {
+/** Runs on the proxy's CPU. */
+export function spawnProxy(
+  command: string,
+  args: string[],
+  place: { directory: string; outFile: string; env?: NodeJS.ProcessEnv },
+): ProxyChild {
   const out = openSync(place.outFile, 'a')
-  return started(
-    spawn('taskset', ['-c', String(PROXY_CPU), command, ...args], {
-      cwd: place.directory,
-      env: { ...process.env, ...place.env },
-      stdio: ['ignore', out, out],
-    }),
-  )
+  const child = spawn('taskset', ['-c', String(PROXY_CPU), command, ...args], {
+    cwd: place.directory,
+    env: { ...process.env, ...place.env },
+    stdio: ['ignore', out, out],
+  })
+  closeSync(out)
+  return Object.assign(started(child), { outFile: place.outFile })
 }
 
 /** Runs on the load's CPU, as everything that is not a proxy. */
@@ -66,13 +70,17 @@ export function family(pid: number): number[] {
 }
 
 /** A child that listens has started.  Throws when it ends instead, or takes too long. */
-export async function listening(child: Child, port: number): Promise<void> {
+export async function listening(child: ProxyChild, port: number): Promise<void> {
   const until = performance.now() + START_MS
   while (!(await accepts(port))) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${child.spawnargs.join(' ')} ended at once`)
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`ended at once: ${lastLine(child.outFile)}`)
     if (performance.now() > until) throw new Error(`nothing listens on ${port}`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
+}
+
+function lastLine(file: string): string {
+  return readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? ''
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -118,12 +118,15 @@ function limitTable(limits: LimitResult[]): string {
 }
 
 function notes(results: CaseResult[], missing: string[]): string {
-  const lines = new Set(missing)
+  const cases = new Map<string, Set<string>>()
+  const tell = (peer: string, what: string, where: string): unknown =>
+    cases.set(`${peer}: ${what}`, (cases.get(`${peer}: ${what}`) ?? new Set()).add(where))
   for (const { log, case: name, peers, lacks } of results) {
-    for (const [peer, parts] of Object.entries(lacks)) if (parts.length > 0) lines.add(`${peer}, ${name}: ${parts.join(', ')}`)
-    for (const { peer, note } of peers) if (note !== '') lines.add(`${peer}, ${name}, log ${log}: ${note}`)
+    for (const [peer, parts] of Object.entries(lacks)) if (parts.length > 0) tell(peer, parts.join(', '), name)
+    for (const { peer, note } of peers) if (note !== '') tell(peer, note, `${name} log ${log}`)
   }
-  return [...lines].map(line => `- ${line}`).join('\n')
+  const lines = [...missing, ...[...cases].map(([what, where]) => `${what} (${[...where].join(', ')})`)]
+  return lines.map(line => `- ${line}`).join('\n')
 }
 
 function shown(value: number | null, digits: number): string {

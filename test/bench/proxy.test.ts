@@ -182,7 +182,7 @@ describe('what the proxy bench says', () => {
     const broken: Measured = { peer: 'nginx', rounds: [null], note: 'ended at once' }
     const text = report([h1([measured('guard', [20]), broken])], [])
     assert.match(text, /\| nginx .* failed \|/)
-    assert.match(text, /^- nginx, h1, log on: ended at once$/m)
+    assert.match(text, /^- nginx: ended at once \(h1 log on\)$/m)
   })
 
   it('limits are those of the access log on, and hold at their edge', () => {
@@ -198,7 +198,7 @@ describe('what the proxy bench says', () => {
   it('names what is missing and what a peer cannot do', () => {
     const text = report([good], ['caddy is not installed (apt-get install caddy) and left out'])
     assert.match(text, /^- caddy is not installed/m)
-    assert.match(text, /^- nghttpx, h1: prefix not stripped$/m)
+    assert.match(text, /^- nghttpx: prefix not stripped \(h1\)$/m)
   })
 
   it('the JSON has figures, ratios and every round', () => {
