@@ -34,10 +34,12 @@ export interface RequestContext {
 
 export interface ResponseContext {
   acceptsTrailers: boolean
+  /** An answer of messages: its length is not told, so that trailers of ours can end it where the service breaks off (rule 9). */
+  grpc?: boolean
 }
 
 /** What is done with a field; names without a rule are kept as they are. */
-type Rule = 'drop' | 'trailer' | 'cookie' | 'authorization' | 'for' | 'proto' | 'host' | 'forwarded' | 'request id' | 'timeout'
+type Rule = 'drop' | 'trailer' | 'length' | 'cookie' | 'authorization' | 'for' | 'proto' | 'host' | 'forwarded' | 'request id' | 'timeout'
 
 // RFC 9110 7.6.1; proxy-authenticate and proxy-authorization are between us and the client.
 const HOP_BY_HOP: readonly [string, Rule][] = [
@@ -66,7 +68,7 @@ const REQUEST_RULES = ruleBook([
   ['grpc-timeout', 'timeout'],
 ])
 
-const RESPONSE_RULES = ruleBook([...HOP_BY_HOP, ['trailer', 'trailer']])
+const RESPONSE_RULES = ruleBook([...HOP_BY_HOP, ['trailer', 'trailer'], ['content-length', 'length']])
 
 // What frames, routes or authenticates is no trailer (RFC 9110 6.5.1).
 const TRAILER_RULES = ruleBook([
@@ -101,7 +103,8 @@ export function responseFields(fields: Fields, context: ResponseContext): Fields
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!
     const rule = ruleOf(RESPONSE_RULES, name)
-    if (rule === undefined || (rule === 'trailer' && context.acceptsTrailers)) {
+    const isKept = rule === undefined || (rule === 'trailer' && context.acceptsTrailers) || (rule === 'length' && context.grpc !== true)
+    if (isKept) {
       if (nominated === null || !nominated.has(name)) out.push(name, fields[at + 1]!)
     }
   }

@@ -1,13 +1,18 @@
 // The attempts of one request: which endpoint is asked, what waits for one, and whether another may be asked after a failure.
+import { type Fields, fieldValue } from '../core/headers.js'
 import { mayRepeat } from '../core/retry.js'
 import { type Refusal, refusalOf } from './answers.js'
-import type { Choice, Route } from './routes.js'
+import type { Asker, Choice, Route } from './routes.js'
 import type { Failure, RequestHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 
 // Between two rounds over endpoints that are ready by the table but refuse connections: their process has just died.
 const ROUND_PAUSE_MS = 50
 const ROUND_PAUSE_MAX_MS = 1000
+// An endpoint that says goodbye again and again before it takes a request is not asked for ever.
+const MAX_RETURNS = 10
+// A service may ask for a pause before the next try, but not for a longer one than people wait.
+const MAX_PUSHBACK_MS = 30_000
 
 /** The exchange, as its attempts see it. */
 export interface AttemptOwner {
@@ -21,27 +26,30 @@ export interface AttemptOwner {
 }
 
 export class Attempts {
-  /** Attempts so far. */
-  count = 0
-  /** Times the request was repeated after something had left. */
-  repeats = 0
   upstream: UpstreamStream | null = null
   route: Route
+  /** Times the request was repeated after something had left. */
+  repeats = 0
   private readonly owner: AttemptOwner
   private readonly traffic: Traffic
   private readonly head: RequestHead
+  private readonly asker: Asker
   /** Endpoint ids. */
   private tried: string[] = []
   private rounds = 0
+  private returns = 0
   private lastFailure: Failure | null = null
   private choice: Choice | null = null
   private stopWaiting: (() => void) | null = null
 
-  constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; traffic: Traffic }) {
+  constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; client: string; traffic: Traffic }) {
+    const { route, head, client, traffic } = request
     this.owner = owner
-    this.route = request.route
-    this.head = request.head
-    this.traffic = request.traffic
+    this.route = route
+    this.head = head
+    this.asker = { fields: head.fields, client }
+    this.traffic = traffic
+    if (route.rules.retries.count > 0) route.memory.budget.began(performance.now())
   }
 
   /** Tries the next endpoint, or waits for one. */
@@ -52,23 +60,51 @@ export class Attempts {
       return
     }
     this.route = route
-    const choice = route.pick(this.head, this.tried)
+    const choice = route.pick(this.asker, this.tried) ?? this.comeBack(route)
     if (choice !== null) this.attempt(route, choice)
     else this.wait(route)
   }
 
+  /** The service has begun to answer.  Returns after how many ms the route asks again instead of passing this answer on; null: it does not. */
+  answered(status: number, answer: { fields: Fields; end: 'now' | 'later' }, isReplayable: boolean): number | null {
+    this.judge('good')
+    const { retries } = this.route.rules
+    if (retries.count === 0 || this.repeats >= retries.count || !isReplayable) return null
+    const grpcStatus = answer.end === 'now' ? fieldValue(answer.fields, 'grpc-status') : undefined
+    if (!retries.statuses.includes(status) && (grpcStatus === undefined || !retries.grpcStatuses.includes(Number(grpcStatus)))) return null
+    const pauseMs = pushbackMs(answer.fields)
+    return pauseMs !== null && this.route.memory.budget.take(performance.now()) ? pauseMs : null
+  }
+
+  /** Asks again after an answer that is not passed on. */
+  repeat(pauseMs: number): void {
+    this.drop()
+    this.repeats++
+    if (pauseMs === 0) this.next()
+    else this.pause(pauseMs)
+  }
+
   /** An attempt failed before anything of an answer had gone to the client.  Returns whether the request goes on. */
   goOn(failure: Failure, isReplayable: boolean): boolean {
+    const { again } = failure
+    if (failure.code === 'UPSTREAM_UNREACHABLE' || again === 'no') this.judge('bad')
     this.upstream = null
     this.drop()
     this.lastFailure = failure
-    const { method } = this.head
-    if (!mayRepeat({ again: failure.again, method, replayable: isReplayable, repeats: this.repeats })) return false
-    if (failure.again !== 'unsent') this.repeats++
+    if (!mayRepeat({ again, method: this.head.method, replayable: isReplayable, repeats: this.repeats })) return false
+    if (again !== 'unsent') {
+      if (!this.route.memory.budget.take(performance.now())) return false
+      this.repeats++
+    }
     // A kept connection says nothing about its endpoint: the same one may be asked again.
-    if (failure.again === 'idempotent') this.tried.pop()
+    if (again === 'idempotent') this.tried.pop()
     this.next()
     return true
+  }
+
+  /** The service was too slow, or broke off: its health hears of it. */
+  failed(): void {
+    this.judge('bad')
   }
 
   /** The answer is complete; what has not been sent of the request has no reader. */
@@ -83,7 +119,10 @@ export class Attempts {
     this.upstream = null
     this.stopWaiting = null
     this.choice = null
-    if (choice !== null) choice.endpoint.active--
+    if (choice !== null) {
+      choice.endpoint.active--
+      choice.health.abandoned()
+    }
     upstream?.cancel()
     stopWaiting?.()
   }
@@ -91,10 +130,29 @@ export class Attempts {
   private attempt(route: Route, choice: Choice): void {
     this.tried.push(choice.id)
     this.choice = choice
-    this.count++
     choice.endpoint.active++
+    if (route.rules.endpoints.length > 1) choice.health.begun(performance.now())
     this.upstream = this.owner.open(route, choice)
     if (this.upstream.isOpen) this.owner.opened()
+  }
+
+  /** No other endpoint is left, but one said that it did not begin, and lives: it may be asked once more (rules 18 and 19). */
+  private comeBack(route: Route): Choice | null {
+    const failure = this.lastFailure
+    if (failure === null || this.returns >= MAX_RETURNS) return null
+    const lives = failure.again === 'refused' || (failure.again === 'unsent' && failure.code === 'UPSTREAM_BROKEN')
+    if (!lives) return null
+    this.returns++
+    this.tried = []
+    return route.pick(this.asker, this.tried)
+  }
+
+  /** With one endpoint there is no choice that its health could change. */
+  private judge(verdict: 'good' | 'bad'): void {
+    const { choice } = this
+    if (choice === null || this.route.rules.endpoints.length < 2) return
+    if (verdict === 'good') choice.health.succeeded(performance.now())
+    else choice.health.failed(performance.now())
   }
 
   private wait(route: Route): void {
@@ -104,19 +162,30 @@ export class Attempts {
       this.owner.refuse(this.noneReady(route))
       return
     }
-    const pauseMs = this.tried.length === 0 ? leftMs : Math.min(ROUND_PAUSE_MS * 2 ** this.rounds, ROUND_PAUSE_MAX_MS, leftMs)
-    this.stopWaiting = this.traffic.hold.wait(rules.upstream, pauseMs, () => {
+    this.pause(this.tried.length === 0 ? leftMs : Math.min(ROUND_PAUSE_MS * 2 ** this.rounds, ROUND_PAUSE_MAX_MS, leftMs))
+  }
+
+  private pause(ms: number): void {
+    const { upstream } = this.route.rules
+    this.stopWaiting = this.traffic.hold.wait(upstream, ms, () => {
       this.stopWaiting = null
       this.rounds++
       this.tried = []
       this.next()
     })
     if (this.stopWaiting === null)
-      this.owner.refuse({ code: 'REQUEST_QUEUE_FULL', message: `${rules.upstream}: its waiting room is full`, retryAfterS: 1 })
+      this.owner.refuse({ code: 'REQUEST_QUEUE_FULL', message: `${upstream}: its waiting room is full`, retryAfterS: 1 })
   }
 
   private noneReady({ rules }: Route): Refusal {
     if (this.lastFailure !== null) return { ...refusalOf(this.lastFailure, rules.upstream), retryAfterS: 1 }
     return { code: 'UPSTREAM_NONE_READY', message: `${rules.upstream}: 0 of ${rules.endpoints.length} endpoints ready`, retryAfterS: 1 }
   }
+}
+
+/** How long the service wants the next try to wait, in ms; null: it wants none (gRPC A6). */
+function pushbackMs(fields: Fields): number | null {
+  const text = fieldValue(fields, 'grpc-retry-pushback-ms')
+  if (text === undefined) return 0
+  return /^[0-9]{1,9}$/.test(text) && Number(text) <= MAX_PUSHBACK_MS ? Number(text) : null
 }

@@ -8,8 +8,7 @@
 // sent: the request's head is on its way to a service.
 // answered: the head of an answer has gone to the client, a service's or ours; there will be no other.
 // over: the one state in which nothing is sent any more; every path ends in it, and every path there writes one line of the access log.
-import { randomUUID } from 'node:crypto'
-import { type AccessEntry, newEntry } from '../core/access-line.js'
+import type { AccessEntry } from '../core/access-line.js'
 import { acceptedCoding } from '../core/content-coding.js'
 import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
@@ -18,8 +17,9 @@ import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGr
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
 import { CompressingStream } from './compress.js'
-import { GrpcWebStream, isGrpcWeb } from './grpc-web.js'
+import { GrpcWebStream, webCall } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
+import { Ledger } from './ledger.js'
 import { RequestBody } from './request-body.js'
 import type { Choice, Route } from './routes.js'
 import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
@@ -27,12 +27,13 @@ import type { Traffic } from './traffic.js'
 import { acceptsTrailers, upstreamHead } from './upstream-head.js'
 import { agreeUpgrade } from './websocket.js'
 
-// RST_STREAM's INTERNAL_ERROR: the answer is not complete.
+// RST_STREAM's: the answer is not complete.
 const INTERNAL_ERROR = 2
 
 /** Serves one request from its head to its last byte. */
 export function serve(client: ClientStream, traffic: Traffic): void {
-  const seen = isGrpcWeb(client.head) && translates(client.head, traffic) ? new GrpcWebStream(client) : client
+  const web = webCall(client.head)
+  const seen = web !== null && translates(client.head, traffic) ? new GrpcWebStream(client, web) : client
   new Exchange(seen, traffic).begin()
 }
 
@@ -41,6 +42,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private readonly traffic: Traffic
   private readonly clocks: Clocks
   private readonly body: RequestBody
+  private readonly ledger: Ledger
   private readonly entry: AccessEntry
   private readonly grpc: boolean
   private readonly acceptsTrailers: boolean
@@ -64,12 +66,14 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.acceptsTrailers = head.protocol === 'h2c' || acceptsTrailers(head)
     this.clocks = new Clocks(this, this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
     this.body = new RequestBody(client)
-    this.entry = newEntry(head, { atMs: Date.now(), requestId: fieldValue(head.fields, 'x-request-id') ?? randomUUID() })
+    this.ledger = new Ledger(head, this.grpc ? 'grpc' : 'http', traffic)
+    this.entry = this.ledger.entry
     client.events = this
+    traffic.running.add(this)
   }
 
   begin(): void {
-    const admission = admit(this.client.head, this.traffic)
+    const admission = admit(this.client.head, this.entry.client, this.traffic)
     if (admission.kind === 'forward') this.forward(admission.route, admission.target)
     else this.answerHere(admission)
   }
@@ -81,10 +85,10 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private forward(route: Route, target: string): void {
     const { rules } = route
     this.target = target
-    this.entry.upstream = rules.upstream
+    this.ledger.routed(rules)
     const coding = rules.compression ? acceptedCoding(this.client.head.fields) : null
     if (coding !== null) this.client = new CompressingStream(this.client, coding, this.traffic.settings.compression)
-    this.attempts = new Attempts(this, { route, head: this.client.head, traffic: this.traffic })
+    this.attempts = new Attempts(this, { route, head: this.client.head, client: this.entry.client, traffic: this.traffic })
     this.clocks.startDeadline(rules.totalTimeoutMs)
     this.attempts.next()
   }
@@ -102,7 +106,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
         this.answerHealth(proxyHealth(this.traffic))
         break
       case 'check':
-        this.entry.upstream = admission.route.rules.upstream
+        this.ledger.routed(admission.route.rules)
         this.stopCheck = checkHealth(admission.route, this.client.head, answer => this.answerHealth(answer))
         break
     }
@@ -116,14 +120,13 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
 
   open(route: Route, choice: Choice): UpstreamStream {
     this.phase = 'asking'
-    this.entry.attempts++
-    this.entry.endpoint = choice.id
-    const { deadlineLeftMs } = this.clocks
+    this.ledger.attempt(choice.id, route.rules.protocol)
     this.asked = upstreamHead(this.client.head, {
       rules: route.rules,
       target: this.target,
       requestId: this.entry.requestId,
-      deadlineLeftMs,
+      deadlineLeftMs: this.clocks.deadlineLeftMs,
+      forwarded: this.traffic.settings.forwarded,
     })
     return choice.endpoint.pool(route.rules.protocol).open(this.asked, this, route.rules.connectTimeoutMs)
   }
@@ -137,6 +140,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
 
   requestData(chunk: Buffer, start: number, end: number): void {
     this.clocks.touch()
+    this.ledger.requestData(chunk, start, end)
     this.body.data(chunk, start, end)
     const limit = this.attempts?.route.rules.maxBodyBytes ?? 0
     if (limit > 0 && this.body.bytes > limit && !this.isTunnel)
@@ -160,6 +164,14 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
 
   answerHead(status: number, fields: Fields, end: 'now' | 'later'): void {
     const { entry } = this
+    entry.headMs = this.clocks.passedMs
+    const pauseMs = this.attempts!.answered(status, { fields, end }, this.body.isReplayable)
+    if (pauseMs !== null) {
+      this.clocks.stopSilence()
+      this.body.detach()
+      this.attempts!.repeat(pauseMs)
+      return
+    }
     entry.grpcStatus = fieldValue(fields, 'grpc-status') ?? null
     if (this.grpc && entry.grpcStatus === null && !isGrpcContentType(fieldValue(fields, 'content-type'))) {
       this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status} from ${entry.upstream}`, grpc: grpcFromHttp(status) })
@@ -167,7 +179,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     }
     const passed = status === 101 ? agreeUpgrade(fields, this.asked!, this.client.head) : fields
     if (passed === null) {
-      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${entry.upstream}: 101 without the proof that it understood the upgrade` })
+      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${entry.upstream}: 101 without the proof of an upgrade` })
       return
     }
     this.body.forget()
@@ -176,12 +188,12 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     this.clocks.watchSilence(this.grpc ? timeoutMs : idleTimeoutMs)
     if (end === 'now') this.answerComplete()
-    this.client.sendHead(status, responseFields(passed, { acceptsTrailers: this.acceptsTrailers }), end)
+    this.client.sendHead(status, responseFields(passed, { acceptsTrailers: this.acceptsTrailers, grpc: this.grpc }), end)
   }
 
   answerData(chunk: Buffer, start: number, end: number): void {
-    this.entry.bytesOut += end - start
     this.clocks.touch()
+    this.ledger.answerData(chunk, start, end)
     this.client.sendData(chunk, start, end)
   }
 
@@ -215,21 +227,19 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
-    const { entry } = this
-    entry.end = why === 'stalled' ? 'client_stalled' : 'client_gone'
-    if (entry.status === 0) entry.status = CLIENT_CLOSED
-    if (this.grpc) entry.grpcStatus = '1'
+    this.ledger.clientGone(why)
     this.finish()
   }
 
   deadlinePassed(): void {
-    const { upstream } = this.entry
-    if (this.clocks.isClientDeadline)
-      this.refuse({ code: 'DEADLINE_PASSED', message: `${upstream} did not finish within the call's grpc-timeout` })
-    else this.refuse({ code: 'TIME_LIMIT_PASSED', message: `${upstream} did not finish within the route's total_timeout` })
+    const [code, limit] = this.clocks.isClientDeadline
+      ? (['DEADLINE_PASSED', "call's grpc-timeout"] as const)
+      : (['TIME_LIMIT_PASSED', "route's total_timeout"] as const)
+    this.refuse({ code, message: `${this.entry.upstream} did not finish within the ${limit}` })
   }
 
   silent(): void {
+    this.attempts!.failed()
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     const limitMs = this.grpc || this.phase !== 'answered' ? timeoutMs : idleTimeoutMs
     this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${this.entry.upstream}: nothing for ${limitMs} ms` })
@@ -278,14 +288,10 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private finish(): void {
     if (this.phase === 'over') return
     this.phase = 'over'
+    this.traffic.running.delete(this)
     this.clocks.stop()
     this.attempts?.drop()
     this.stopCheck?.()
-    this.entry.bytesIn = this.body.bytes
-    this.entry.durationMs = this.clocks.passedMs
-    this.traffic.record(this.entry)
+    this.traffic.record(this.ledger.close({ durationMs: this.clocks.passedMs, retries: this.attempts?.repeats ?? 0 }))
   }
 }
-
-// The word nginx made customary for "the client closed the connection"; it is only ever logged.
-const CLIENT_CLOSED = 499

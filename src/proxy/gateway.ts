@@ -47,8 +47,11 @@ export class Gateway {
       routes: this.routes,
       hold: this.hold,
       settings,
+      access: accessRules(settings),
       version: options.version,
       isDraining: () => this.state === 'draining',
+      running: new Set(),
+      countsMessages: settings.accessLog?.format === 'json',
       record: entry => this.accessLog?.record(entry),
     }
   }
@@ -82,9 +85,7 @@ export class Gateway {
     this.state = 'draining'
     this.accessLog?.follow()
     this.certificate?.close()
-    const limit = setTimeout(() => {
-      for (const listener of this.listeners.values()) listener.destroyAll()
-    }, limitMs)
+    const limit = setTimeout(() => this.cutOff(), limitMs)
     let open = this.listeners.size
     const closed = () => {
       if (--open > 0) return
@@ -94,6 +95,15 @@ export class Gateway {
     }
     if (open === 0) closed()
     for (const listener of this.listeners.values()) listener.drain(closed)
+  }
+
+  /** Time is over: what still runs is told so, then cut. */
+  private cutOff(): void {
+    for (const request of this.traffic.running)
+      request.refuse({ code: 'PROXY_DRAINING', message: 'the worker has drained for as long as it may' })
+    setTimeout(() => {
+      for (const listener of this.listeners.values()) listener.destroyAll()
+    }, LAST_WORDS_MS)
   }
 
   private newListener(door: Door, failed: (error: Error) => void): Listener | null {
@@ -126,3 +136,6 @@ export class Gateway {
     return { settings, scheme, serve: stream => serve(stream, traffic), isDraining: traffic.isDraining, closed }
   }
 }
+
+// For the refusals of the last requests to leave.
+const LAST_WORDS_MS = 100

@@ -1,47 +1,42 @@
 // gRPC-Web to gRPC: a client stream that looks like a gRPC call to the exchange and like gRPC-Web to the browser.
-// Source: grpc/grpc doc/PROTOCOL-WEB.md: trailers travel as a last frame of the body (flag 0x80), the text form is base64 of the whole.
+import { type WebType, webAnswerFields, webTrailerFrame, webType } from '../core/grpc-web.js'
 import { type Fields, fieldValue } from '../core/headers.js'
 import { Base64Reader, Base64Writer } from './base64.js'
 import type { ClientEvents, ClientStream, RequestHead } from './stream.js'
 
-const CONTENT_TYPE = /^application\/grpc-web(-text)?(\+[a-z0-9.+-]+)?(?:$|;)/i
-const TRAILER_FLAG = 0x80
 // RST_STREAM's PROTOCOL_ERROR.
 const PROTOCOL_ERROR = 1
+const NOTHING = Buffer.alloc(0)
 
-export function isGrpcWeb(head: RequestHead): boolean {
-  return head.method === 'POST' && CONTENT_TYPE.test(fieldValue(head.fields, 'content-type') ?? '')
+/** null where this is no gRPC-Web call. */
+export function webCall(head: RequestHead): WebType | null {
+  return head.method === 'POST' ? webType(fieldValue(head.fields, 'content-type')) : null
 }
 
 export class GrpcWebStream implements ClientStream, ClientEvents {
   readonly head: RequestHead
   events: ClientEvents | null = null
   private readonly inner: ClientStream
-  /** What the answer's content type says instead of application/grpc. */
-  private readonly type: string
-  private readonly origin: string | undefined
+  private readonly type: WebType
   private readonly reader: Base64Reader | null
   private readonly writer: Base64Writer | null
   /** Bytes as the client and as the exchange count them: what one side takes is told to the other in its own bytes. */
   private readonly request = { wire: 0, granted: 0, plain: 0, taken: 0 }
   private readonly answer = { wire: 0, drained: 0, plain: 0, told: 0 }
 
-  constructor(inner: ClientStream) {
-    const [, text = '', format = ''] = CONTENT_TYPE.exec(fieldValue(inner.head.fields, 'content-type')!)!
+  constructor(inner: ClientStream, type: WebType) {
     this.inner = inner
-    this.type = `application/grpc-web${text}${format}`
-    this.origin = fieldValue(inner.head.fields, 'origin')
-    this.reader = text === '' ? null : new Base64Reader()
-    this.writer = text === '' ? null : new Base64Writer()
-    this.head = grpcHead(inner.head, `application/grpc${format}`)
+    this.type = type
+    this.reader = type.form === 'binary' ? null : new Base64Reader()
+    this.writer = type.form === 'binary' ? null : new Base64Writer()
+    this.head = grpcHead(inner.head, type.grpc)
     inner.events = this
   }
 
   requestData(chunk: Buffer, start: number, end: number): void {
     const plain = this.reader === null ? chunk.subarray(start, end) : this.reader.read(chunk, start, end)
     if (plain === null) {
-      this.events?.clientGone('malformed')
-      this.inner.sendReset(PROTOCOL_ERROR)
+      this.refuse()
       return
     }
     this.request.wire += end - start
@@ -51,22 +46,18 @@ export class GrpcWebStream implements ClientStream, ClientEvents {
   }
 
   requestEnd(): void {
-    if (this.reader !== null && !this.reader.isComplete) {
-      this.events?.clientGone('malformed')
-      this.inner.sendReset(PROTOCOL_ERROR)
-      return
-    }
-    this.events?.requestEnd([])
+    if (this.reader === null || this.reader.isComplete) this.events?.requestEnd([])
+    else this.refuse()
   }
 
   answerDrained(bytes: number): void {
     const { answer } = this
     answer.drained += bytes
-    // Everything has left: all of it.  Else in proportion, so that base64's third more neither starves nor floods the service.
-    const told = answer.drained >= answer.wire ? answer.plain : Math.floor((answer.drained * 3) / 4)
-    const news = Math.min(told, answer.plain) - answer.told
+    // All has left: all of it.  Else in proportion, so that base64's third more neither starves nor floods the service.
+    const told = answer.drained >= answer.wire ? answer.plain : Math.min(answer.plain, Math.floor((answer.drained * 3) / 4))
+    const news = told - answer.told
     if (news <= 0) return
-    answer.told += news
+    answer.told = told
     this.events?.answerDrained(news)
   }
 
@@ -78,16 +69,18 @@ export class GrpcWebStream implements ClientStream, ClientEvents {
     this.events?.clientGone(why)
   }
 
+  /** Browsers know none. */
   sendInformational(): void {}
 
   sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {
     const out: Fields = []
     for (let at = 0; at < fields.length; at += 2) {
       const name = fields[at]!
-      if (name === 'trailer') continue
-      out.push(name, name === 'content-type' ? this.type : fields[at + 1]!)
+      if (name !== 'trailer') out.push(name, name === 'content-type' ? this.type.answer : fields[at + 1]!)
     }
-    this.inner.sendHead(status, [...out, ...corsFields(this.origin, out)], end)
+    // A service that speaks of origins itself knows better.
+    const isTold = fieldValue(fields, 'access-control-allow-origin') !== undefined
+    this.inner.sendHead(status, isTold ? out : [...out, ...webAnswerFields(this.inner.head.fields, out)], end)
   }
 
   sendData(chunk: Buffer, start: number, end: number): void {
@@ -96,7 +89,7 @@ export class GrpcWebStream implements ClientStream, ClientEvents {
   }
 
   sendEnd(trailers: Fields): void {
-    const frame = trailerFrame(trailers)
+    const frame = Buffer.from(webTrailerFrame(trailers).buffer)
     this.send(frame, 0, frame.length)
     const rest = this.writer?.rest() ?? NOTHING
     if (rest.length > 0) this.inner.sendData(rest, 0, rest.length)
@@ -117,6 +110,12 @@ export class GrpcWebStream implements ClientStream, ClientEvents {
     this.inner.grant(news)
   }
 
+  /** What came is not base64. */
+  private refuse(): void {
+    this.events?.clientGone('malformed')
+    this.inner.sendReset(PROTOCOL_ERROR)
+  }
+
   private send(chunk: Buffer, start: number, end: number): void {
     if (this.writer === null) {
       this.answer.wire += end - start
@@ -129,8 +128,6 @@ export class GrpcWebStream implements ClientStream, ClientEvents {
   }
 }
 
-const NOTHING = Buffer.alloc(0)
-
 /** The head as a gRPC client over HTTP/2 would have sent it: the answer may have trailers, errors are gRPC's. */
 function grpcHead(head: RequestHead, type: string): RequestHead {
   const fields: Fields = []
@@ -140,42 +137,4 @@ function grpcHead(head: RequestHead, type: string): RequestHead {
   }
   fields.push('content-type', type, 'te', 'trailers')
   return { ...head, protocol: 'h2c', contentLength: -1, fields }
-}
-
-function trailerFrame(trailers: Fields): Buffer {
-  let text = ''
-  for (let at = 0; at < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`
-  const frame = Buffer.alloc(5 + text.length)
-  frame[0] = TRAILER_FLAG
-  frame.writeUInt32BE(text.length, 1)
-  frame.write(text, 5, 'latin1')
-  return frame
-}
-
-/** A page of another origin may read the answer and the two fields that a trailers-only answer carries, unless the service has said what it may. */
-function corsFields(origin: string | undefined, fields: Fields): Fields {
-  if (origin === undefined || fieldValue(fields, 'access-control-allow-origin') !== undefined) return []
-  return ['access-control-allow-origin', origin, 'access-control-expose-headers', 'grpc-status,grpc-message', 'vary', 'Origin']
-}
-
-/** The answer to a browser's question before a gRPC-Web call; null where it is another question. */
-export function preflightFields(head: RequestHead): Fields | null {
-  if (head.method !== 'OPTIONS' || fieldValue(head.fields, 'access-control-request-method') !== 'POST') return null
-  const wanted = fieldValue(head.fields, 'access-control-request-headers') ?? ''
-  const origin = fieldValue(head.fields, 'origin')
-  if (origin === undefined || !/\b(?:x-grpc-web|x-user-agent|grpc-timeout)\b/i.test(wanted)) return null
-  return [
-    'access-control-allow-origin',
-    origin,
-    'access-control-allow-methods',
-    'POST',
-    'access-control-allow-headers',
-    wanted,
-    'access-control-max-age',
-    '86400',
-    'vary',
-    'Origin',
-    'content-length',
-    '0',
-  ]
 }

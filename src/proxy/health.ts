@@ -1,6 +1,6 @@
 // The two health answers of port 6006: the proxy's own, and a gRPC service's, asked by grpc.health.v1 and told as JSON.
 import { type Fields, fieldValue } from '../core/headers.js'
-import type { Route } from './routes.js'
+import type { Asker, Route } from './routes.js'
 import type { Failure, RequestHead, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 
@@ -35,16 +35,16 @@ export function checkHealth(route: Route, head: RequestHead, done: (answer: Heal
 
 class HealthCheck implements UpstreamEvents {
   private readonly route: Route
-  private readonly head: RequestHead
+  private readonly asker: Asker
   private readonly done: (answer: HealthAnswer) => void
   private readonly timer: NodeJS.Timeout
   private readonly tried: string[] = []
   private stream: UpstreamStream | null = null
   private answer = { http: 0, fields: [] as Fields, reply: Buffer.alloc(0) }
 
-  constructor(route: Route, head: RequestHead, done: (answer: HealthAnswer) => void) {
+  constructor(route: Route, head: Asker, done: (answer: HealthAnswer) => void) {
     this.route = route
-    this.head = head
+    this.asker = head
     this.done = done
     // Only a check that hangs is cancelled: a reset behind every finished one would trip the service's flood guard.
     this.timer = setTimeout(() => this.tell(503, { status: 'TIMEOUT', error: `no answer within ${CHECK_TIMEOUT_MS} ms` }), CHECK_TIMEOUT_MS)
@@ -53,7 +53,7 @@ class HealthCheck implements UpstreamEvents {
   /** error: what to tell where there is no other endpoint. */
   next(error: string): void {
     const { rules } = this.route
-    const choice = this.route.pick(this.head, this.tried)
+    const choice = this.route.pick(this.asker, this.tried)
     if (choice === null) {
       this.tell(503, { status: 'NOT_READY', ready: 0, total: rules.endpoints.length, error })
       return

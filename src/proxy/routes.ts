@@ -1,45 +1,98 @@
-// The worker's view of the world: the newest route table, its endpoints with their connections, and whose turn it is.
-import { nextEndpoint } from '../core/balance.js'
-import { findRoute } from '../core/route.js'
+// The worker's view of the world: the newest route table, compiled, and what must outlive a table: whose turn it is, budgets, buckets, health.
+import { type AccessRules, accessRules } from '../core/address.js'
+import { chooseByHash, chooseLeastRequests, hashKeyValue, WeightedTurns } from '../core/choose.js'
+import { type Credentials, credentialsOf } from '../core/credentials.js'
+import { EndpointHealth, withoutEjected } from '../core/outlier.js'
+import { RateLimiter } from '../core/rate-limit.js'
+import { RetryBudget } from '../core/retry-budget.js'
+import { matchRoute, type RouteIndex, routeIndex } from '../core/route-match.js'
 import type { RouteTable, TableRoute } from '../core/route-table.js'
+import type { RouteConditions } from '../core/spec.js'
 import type { RequestHead } from './stream.js'
 import { addressKey, Endpoint, type EndpointLimits } from './upstream/endpoint.js'
 
 /** An endpoint as one table shows it. */
 export interface Choice {
   id: string
-  ready: boolean
   weight: number
   endpoint: Endpoint
+  health: EndpointHealth
+}
+
+/** What a request is looked at by. */
+export type Asker = Pick<RequestHead, 'fields'> & { client: string }
+
+/** What stays with a route over tables. */
+class RouteMemory {
+  readonly turns = new WeightedTurns()
+  readonly budget = new RetryBudget()
+  readonly healthOf = new Map<string, EndpointHealth>()
+  limiter: RateLimiter | null = null
+  ready: ReadonlySet<string> = new Set()
+
+  update(rules: TableRoute): void {
+    const ids = new Set(rules.endpoints.map(({ id }) => id))
+    this.turns.keepOnly(ids)
+    for (const id of this.healthOf.keys()) if (!ids.has(id)) this.healthOf.delete(id)
+    const before = this.ready
+    this.ready = new Set(rules.endpoints.filter(({ ready }) => ready).map(({ id }) => id))
+    // Ready anew: what was before its restart does not count.
+    for (const id of this.ready) if (!before.has(id)) this.healthOf.get(id)?.trust()
+    if (JSON.stringify(rules.rateLimit) !== JSON.stringify(this.limiter?.limit ?? null))
+      this.limiter = rules.rateLimit && new RateLimiter(rules.rateLimit)
+  }
+
+  health(id: string): EndpointHealth {
+    const found = this.healthOf.get(id) ?? new EndpointHealth()
+    this.healthOf.set(id, found)
+    return found
+  }
 }
 
 /** A route of the table, ready to be used. */
-export class Route {
+export class Route implements RouteConditions {
   readonly rules: TableRoute
   readonly prefix: string
-  private readonly choices: readonly Choice[]
-  cursor: number
+  readonly hosts: string[]
+  readonly headers: RouteConditions['headers']
+  readonly access: AccessRules | null
+  readonly credentials: Credentials | null
+  readonly memory: RouteMemory
+  private readonly ready: readonly Choice[]
 
-  constructor(rules: TableRoute, choices: readonly Choice[], cursor: number) {
+  constructor(rules: TableRoute, memory: RouteMemory, ready: readonly Choice[]) {
     this.rules = rules
     this.prefix = rules.prefix
-    this.choices = choices
-    this.cursor = cursor
+    this.hosts = rules.hosts
+    this.headers = rules.headers
+    this.access = accessRules(rules)
+    this.credentials = rules.auth && credentialsOf(rules.auth)
+    this.memory = memory
+    this.ready = ready
   }
 
-  /** The next ready endpoint, without those already tried. */
-  pick(_head: RequestHead, tried: readonly string[]): Choice | null {
-    const choice = nextEndpoint(this.choices, this.cursor, tried)
-    if (choice === null) return null
-    this.cursor = choice.cursor
-    return choice.endpoint
+  /** The endpoint for a request, by the route's way of balancing.  tried: ids that it has asked in vain.  null: there is none. */
+  pick(asker: Asker, tried: readonly string[]): Choice | null {
+    const { ready, memory } = this
+    const left = tried.length === 0 ? ready : ready.filter(({ id }) => !tried.includes(id))
+    if (left.length < 2) return left[0] ?? null
+    const choices = withoutEjected(left, memory.healthOf, performance.now())
+    const { balance } = this.rules
+    if (balance.kind === 'least_requests') return chooseLeastRequests(choices, loadOf, Math.random())
+    const key = balance.kind === 'hash' ? hashKeyValue(balance.key, asker) : null
+    return key === null ? memory.turns.choose(choices) : chooseByHash(choices, key)
   }
+}
+
+function loadOf(choice: Choice): number {
+  return choice.endpoint.active
 }
 
 export class Routes {
   private readonly limits: Omit<EndpointLimits, 'maxConnections'>
   private newest = 0
   private routes: Route[] = []
+  private index: RouteIndex<Route> = routeIndex([])
   private byId = new Map<string, Route>()
   private endpoints = new Map<string, Endpoint>()
 
@@ -53,6 +106,7 @@ export class Routes {
     this.newest = table.version
     const kept = new Map<string, Endpoint>()
     this.routes = table.routes.map(rules => this.compile(rules, kept))
+    this.index = routeIndex(this.routes)
     this.byId = new Map(this.routes.map(route => [route.rules.id, route]))
     for (const [key, endpoint] of this.endpoints) if (!kept.has(key)) endpoint.retire()
     this.endpoints = kept
@@ -63,8 +117,8 @@ export class Routes {
     return this.newest
   }
 
-  find(path: string): Route | undefined {
-    return findRoute(this.routes, path)
+  find(path: string, request: Pick<RequestHead, 'authority' | 'fields'>): Route | undefined {
+    return matchRoute(this.index, path, request)
   }
 
   /** The same route in the newest table: a request that waits must see what changed meanwhile. */
@@ -76,19 +130,23 @@ export class Routes {
   readiness(): Record<string, { ready: number; total: number }> {
     const out: Record<string, { ready: number; total: number }> = {}
     for (const { rules } of this.routes) {
+      if (rules.redirect !== null) continue
       out[rules.upstream] = { ready: rules.endpoints.filter(endpoint => endpoint.ready).length, total: rules.endpoints.length }
     }
     return out
   }
 
   private compile(rules: TableRoute, kept: Map<string, Endpoint>): Route {
-    const choices = rules.endpoints.map(({ id, address, ready, weight }): Choice => {
+    const memory = this.byId.get(rules.id)?.memory ?? new RouteMemory()
+    memory.update(rules)
+    const ready: Choice[] = []
+    for (const { id, address, ready: isReady, weight } of rules.endpoints) {
       const maxConnections = rules.maxConnectionsPerEndpoint
       const key = `${addressKey(address)} ${maxConnections}`
       const endpoint = kept.get(key) ?? this.endpoints.get(key) ?? new Endpoint(address, { ...this.limits, maxConnections })
       kept.set(key, endpoint)
-      return { id, ready, weight, endpoint }
-    })
-    return new Route(rules, choices, this.byId.get(rules.id)?.cursor ?? 0)
+      if (isReady) ready.push({ id, weight, endpoint, health: memory.health(id) })
+    }
+    return new Route(rules, memory, ready)
   }
 }

@@ -2,6 +2,7 @@
 import { isGrpcContentType } from '../core/grpc.js'
 import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
+import type { ForwardedStyle } from '../core/spec.js'
 import type { RequestHead, UpstreamHead } from './stream.js'
 import { askUpgrade } from './websocket.js'
 
@@ -11,6 +12,7 @@ export interface UpstreamHeadFacts {
   target: string
   requestId: string
   deadlineLeftMs: number | null
+  forwarded: ForwardedStyle
 }
 
 /** Runs the header passes over a client's head. */
@@ -26,6 +28,8 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     grpc: isGrpcContentType(fieldValue(head.fields, 'content-type')),
     acceptsTrailers: acceptsTrailers(head),
     deadlineLeftMs: facts.deadlineLeftMs,
+    forwarded: facts.forwarded,
+    authorization: facts.rules.auth === null ? 'passed on' : 'taken',
   })
   const { upgrade } = head
   return {

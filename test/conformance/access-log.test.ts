@@ -55,9 +55,9 @@ describe('access log', () => {
     await http1Request(proxy.port, { path: '/nowhere' })
     await proxy.stop()
     const [served, refused] = entries()
-    const { time, duration_ms, authority, ...rest } = served
+    const { time, duration_ms, head_ms, authority, ...rest } = served
     assert.ok(Math.abs(Date.parse(time) - Date.now()) < 10_000)
-    assert.ok(duration_ms > 0 && duration_ms < 5000)
+    assert.ok(0 < head_ms && head_ms <= duration_ms && duration_ms < 5000)
     assert.equal(authority, `127.0.0.1:${proxy.port}`)
     assert.deepEqual(rest, {
       id: 'id-1',
@@ -68,9 +68,12 @@ describe('access log', () => {
       status: 200,
       bytes_in: 5,
       bytes_out: 6,
+      route: '/w/',
       upstream: 'web',
+      upstream_protocol: 'http1',
       endpoint: 'web_00',
       attempts: 1,
+      retries: 0,
       end: 'ok',
       user_agent: 'ua',
     })

@@ -74,6 +74,7 @@ describe('compression', () => {
   const open = async (path: string): Promise<IncomingMessage> => {
     pending = null
     const asked = get({ host: '127.0.0.1', port: proxy.port, path, agent: false, headers: { 'accept-encoding': 'gzip' } })
+    asked.on('error', () => {})
     const [answer] = (await once(asked, 'response')) as [IncomingMessage]
     await until(() => pending !== null)
     return answer

@@ -1,0 +1,32 @@
+// Counts the messages of a gRPC body as it goes by, whatever its pieces: five bytes of prefix, then as many as they say.
+
+export class MessageCounter {
+  count = 0
+  /** Bytes of the current message that are still to come. */
+  private left = 0
+  /** Bytes of the current prefix that have come, and its length so far. */
+  private prefixBytes = 0
+  private length = 0
+
+  add(chunk: Uint8Array, start: number, end: number): void {
+    let at = start
+    while (at < end) {
+      if (this.left > 0) {
+        const step = Math.min(this.left, end - at)
+        this.left -= step
+        at += step
+        continue
+      }
+      const byte = chunk[at++]!
+      // The first byte is the compressed flag.
+      if (this.prefixBytes > 0) this.length = this.length * 256 + byte
+      if (++this.prefixBytes < PREFIX_BYTES) continue
+      this.count++
+      this.left = this.length
+      this.prefixBytes = 0
+      this.length = 0
+    }
+  }
+}
+
+const PREFIX_BYTES = 5
