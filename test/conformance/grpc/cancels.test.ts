@@ -11,10 +11,12 @@ import { tap } from './tap.js'
 import { openWire, RST, type WireService, type WireStream, wireService } from './wire.js'
 
 const CANCELS = 4000
+// The real clients cost more; other proxies say GOAWAY at about 1000.
+const CLIENT_CANCELS = 2000
 
-describe('4000 calls, each cancelled when its answer has begun', { concurrency: 3 }, () => {
+describe('4000 calls (2000 of grpc-js and grpcio), each cancelled when its answer has begun', { concurrency: 3 }, () => {
   /** By the first segment of the path, which names the client: calls still to be begun only, and CANCELs that came. */
-  const left: Record<string, number> = { raw: CANCELS, js: CANCELS, python: CANCELS }
+  const left: Record<string, number> = { raw: CANCELS, js: CLIENT_CANCELS, python: CLIENT_CANCELS }
   const cancelled: Record<string, number> = { raw: 0, js: 0, python: 0 }
   const clientOf = (stream: WireStream) => stream.field(':path')!.split('/')[1]!
   let service: WireService
@@ -61,7 +63,7 @@ describe('4000 calls, each cancelled when its answer has begun', { concurrency: 
   it('from grpc-js', async () => {
     const between = await tap(proxy.port)
     const client = echoClient(between.port, '/js/')
-    for (let count = 0; count < CANCELS; count++) {
+    for (let count = 0; count < CLIENT_CANCELS; count++) {
       const call = client.expand(Buffer.from('x'))
       await new Promise((resolve, reject) => {
         call.on('error', reject)
@@ -74,17 +76,17 @@ describe('4000 calls, each cancelled when its answer has begun', { concurrency: 
     client.close()
     await between.close()
     assert.deepEqual([last.code, between.goaways, between.accepted()], [0, [], 1], last.details)
-    await until(() => cancelled.js === CANCELS)
+    await until(() => cancelled.js === CLIENT_CANCELS)
   })
 
   it('from grpcio', { skip: noGrpcio }, async () => {
     const python = new Grpcio()
     const between = await tap(proxy.port)
-    const ask = { op: 'cancels', port: between.port, path: '/python/x.Y/Z', count: CANCELS } as const
+    const ask = { op: 'cancels', port: between.port, path: '/python/x.Y/Z', count: CLIENT_CANCELS } as const
     const last = await python.call({ ...ask, timeoutMs: 10_000 })
     await python.close()
     await between.close()
     assert.deepEqual([last.code, between.goaways, between.accepted()], [0, [], 1], last.details)
-    await until(() => cancelled.python === CANCELS)
+    await until(() => cancelled.python === CLIENT_CANCELS)
   })
 })

@@ -94,8 +94,9 @@ export interface WireEvents {
 export interface WireOptions extends WireEvents {
   /** SETTINGS to announce. */
   settings?: [id: number, value: number][]
-  /** `given`: windows are wide and refilled at once.  `withheld`: the peer has what SETTINGS gave it, and not a byte more. */
-  credit?: 'given' | 'withheld'
+  /** `given`: windows of a gigabyte, which no test uses up.  `chatty`: the same, and two WINDOW_UPDATEs for every DATA frame.
+   *  `withheld`: the peer has what SETTINGS gave it, and not a byte more. */
+  credit?: 'given' | 'chatty' | 'withheld'
 }
 
 export class Wire {
@@ -384,7 +385,7 @@ export class Wire {
     const chunk = withoutPadding(got)
     stream.see(last ? 'DATA+END' : 'DATA')
     stream.chunks.push(chunk)
-    if (this.options.credit !== 'withheld' && got.payload.length > 0) {
+    if (this.options.credit === 'chatty' && got.payload.length > 0) {
       this.windowUpdate(0, got.payload.length)
       if (!last) this.windowUpdate(got.id, got.payload.length)
     }
