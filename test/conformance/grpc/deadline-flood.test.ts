@@ -28,8 +28,8 @@ const P99_MS = 70
 // One full garbage collection in either process, or two time slices lost to a neighbour on the shared cores; a lost timer would be seconds late.
 const LATEST_MS = 250
 // Neighbours on the cores make everybody late (p99 80 ms was seen without a proxy).  The kernel says how long both processes have waited for
-// a core; in a round where that is more than this part of it, only the hard limit holds.  Alone on two cores it is below 1 %.
-const QUIET_PART = 0.02
+// a core; in a round where that is more than this part of it, only the hard limit holds.  (Beside half a dozen busy test runs it was 30-60 %.)
+const QUIET_PART = 0.1
 const ROUNDS = 3
 const GROWTH_BYTES = 32 << 20
 
