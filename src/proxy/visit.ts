@@ -4,6 +4,8 @@ import { Delay, type Expiring } from './delays.js'
 import type { Wire, WireOwner } from './wire.js'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+const SURELY_HTTP2 = 'PRI *'.length
+const TLS_HANDSHAKE = 0x16
 
 /** A client's connection, once its protocol is known. */
 export interface Connection extends WireOwner {
@@ -90,22 +92,32 @@ export class Visit implements WireOwner, Expiring {
   }
 
   private readFirst(chunk: Buffer, start: number, end: number): void {
-    const fresh = Math.min(end - start, PREFACE.length - this.seen)
-    const fits = PREFACE.compare(chunk, start, start + fresh, this.seen, this.seen + fresh) === 0
-    if (fits && this.seen + fresh < PREFACE.length) {
-      this.seen += fresh
+    if (this.seen === 0 && chunk[start] === TLS_HANDSHAKE) {
+      // A hello on the plaintext port: whoever speaks TLS could read no answer of ours.
+      this.wire.destroy()
       return
     }
-    this.phase = 'known'
-    this.limit.stop()
-    const { wire, options, seen } = this
-    const closed = () => this.events.closed(this)
-    const connection = fits ? options.http2(wire, closed) : options.http1(wire, closed)
-    this.connection = connection
-    wire.owner = connection
-    // What came before this chunk was a beginning of the preface.
-    if (seen > 0) connection.received(PREFACE, 0, seen)
+    const earlier = this.seen
+    let at = start
+    while (at < end && this.seen < PREFACE.length && chunk[at] === PREFACE[this.seen]) {
+      at++
+      this.seen++
+    }
+    if (at === end && this.seen < PREFACE.length) return
+    // Once this much fits it means HTTP/2, and HTTP/2 says what is wrong with the rest.
+    const connection = this.know(this.seen >= SURELY_HTTP2 ? 'http2' : 'http1')
+    // What came in earlier chunks was a beginning of the preface.
+    if (earlier > 0) connection.received(PREFACE, 0, earlier)
     connection.received(chunk, start, end)
     this.events.known(this)
+  }
+
+  private know(protocol: 'http1' | 'http2'): Connection {
+    this.phase = 'known'
+    this.limit.stop()
+    const connection = this.options[protocol](this.wire, () => this.events.closed(this))
+    this.connection = connection
+    this.wire.owner = connection
+    return connection
   }
 }
