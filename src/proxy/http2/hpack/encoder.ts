@@ -20,7 +20,7 @@ const SIZE_UPDATE = 0x20
 const INSERTED = 0x40
 const INDEXED = 0x80
 /** Up to this length a loop beats the call into C++. */
-const LOOP_BYTES = 40
+const LOOP_BYTES = 24
 const QUESTION_MARK = 0x3f
 const BEYOND_LATIN1 = /[\u0100-\uffff]/
 
