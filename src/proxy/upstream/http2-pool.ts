@@ -14,6 +14,8 @@ const MAX_FOR_SPEED = 4
 const MAX_FOR_STREAMS = 64
 /** Attempts that may wait for a stream. */
 const MAX_WAITING = 10_000
+const QUEUE_FULL: Failure = { code: 'REQUEST_QUEUE_FULL', message: `${MAX_WAITING} requests wait for a stream`, again: 'unsent' }
+const RETIRED = 'the endpoint was taken out of the route table'
 
 export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOwner {
   private readonly address: EndpointAddress
@@ -51,8 +53,7 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
       return attempt
     }
     if (this.isRetired || this.waitingCount >= MAX_WAITING) {
-      const message = this.isRetired ? 'the endpoint was taken out of the route table' : `${MAX_WAITING} requests wait for a stream`
-      failSoon(attempt, unreachable(message))
+      failSoon(attempt, this.isRetired ? unreachable(RETIRED) : QUEUE_FULL)
       return attempt
     }
     this.waiting.push(attempt)
@@ -66,7 +67,7 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
     if (this.isRetired) return
     this.isRetired = true
     for (const connection of [...this.connections]) if (connection.isReady) connection.leave()
-    if (this.connections.length === 0) this.failWaiting(unreachable('the endpoint was taken out of the route table'))
+    if (this.connections.length === 0) this.failWaiting(unreachable(RETIRED))
   }
 
   /** The first connection that is not busy; else the least busy one, while another is opened.  null: none takes a stream now. */

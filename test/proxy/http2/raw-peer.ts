@@ -78,15 +78,20 @@ export class RawPeer {
   async until(what: string, isTrue: (peer: RawPeer) => boolean, limitMs = 5000): Promise<void> {
     if (isTrue(this)) return
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const giveUp = () => {
+        clearTimeout(timer)
         this.waiters.delete(look)
         const seen = this.frames.slice(-20).map(one => `${one.type}/${one.flags}/${one.id}/${one.payload.toString('hex').slice(0, 24)}`)
         reject(
           new Error(`waited ${limitMs} ms for ${what}; closed: ${this.isClosed}; last frames (type/flags/id/payload): ${seen.join(' ')}`),
         )
-      }, limitMs)
+      }
+      const timer = setTimeout(giveUp, limitMs)
       const look = () => {
-        if (!isTrue(this)) return
+        if (!isTrue(this)) {
+          if (this.isClosed) giveUp()
+          return
+        }
         clearTimeout(timer)
         this.waiters.delete(look)
         resolve()

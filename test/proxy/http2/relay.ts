@@ -21,6 +21,7 @@ export class Relay implements ClientEvents, UpstreamEvents {
   private early: Buffer[] | null = null
   private earlyEnd: string[] | null = null
   private isUpstreamOver = false
+  private hasHead = false
 
   constructor(client: ClientStream, pool: UpstreamPool) {
     this.client = client
@@ -73,6 +74,7 @@ export class Relay implements ClientEvents, UpstreamEvents {
   }
 
   answerHead(status: number, fields: string[], end: 'now' | 'later'): void {
+    this.hasHead = true
     this.client.sendHead(status, fields, end)
   }
 
@@ -90,6 +92,10 @@ export class Relay implements ClientEvents, UpstreamEvents {
 
   failed(failure: Failure): void {
     this.isUpstreamOver = true
+    if (this.hasHead) {
+      this.client.sendReset(2)
+      return
+    }
     const message = `${failure.again}: ${failure.message}`
     this.client.sendHead(502, ['x-failure', message, 'x-grpc', String(failure.grpc ?? -1), 'x-code', failure.code], 'now')
   }
