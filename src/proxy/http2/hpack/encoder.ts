@@ -1,4 +1,6 @@
 // Encodes the header blocks of one connection (RFC 7541): indexes where it can, raw literals where not.
+// Cost, measured as in decoder.ts: a gRPC request of 12 fields 0.75 µs (two of them one-off literals), a response of 4 fields 0.3 µs.
+// Raw literals, because Huffman costs the CPU and saves only bytes, and the reader pays again: for 20 letters 114 ns raw against 192 ns, for 64 185 against 883.
 import { COOKIE, INDEX_NEVER, INDEX_PATH, SECRET, SHORT_COOKIE_BYTES } from './encoder-policy.js'
 import { EncoderTable, type NameRecord, TABLE_CAP_BYTES } from './encoder-table.js'
 import { writeInteger } from './integers.js'

@@ -1,4 +1,5 @@
 // The Huffman code of RFC 7541 Appendix B: its code words, and a decoder that takes up to two letters per table lookup.
+// Measured as in decoder.ts: a string of 36 letters 0.31 µs; with one letter per lookup 0.5-0.6 µs.
 import { BYTE_CLASS } from './field-rules.js'
 
 /** Length in bits of the code word of every byte, and last of the end-of-string symbol.  The code is canonical (shorter first, then by symbol),
