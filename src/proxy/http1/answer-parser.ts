@@ -1,6 +1,6 @@
 // The head of a service's answer: its line and its fields, judged as strictly as a request's, and what they say about the body.
 import { IN_CHUNKS, UNTIL_CLOSE } from './body-decoder.js'
-import { type FieldLimits, FieldLines, VALUE } from './field-lines.js'
+import { type FieldLimits, FieldLines, valueEnd } from './field-lines.js'
 import { areDigits, headEnd, minorOf, tooLarge } from './head-parser.js'
 import { latin1Slice } from './latin1.js'
 import { PartialHead } from './partial-head.js'
@@ -86,7 +86,7 @@ export class AnswerParser {
       return -1
     }
     let at = start + 12
-    if (bytes[at] === SPACE) while (VALUE[bytes[at]!] === 1) at++
+    if (bytes[at] === SPACE) at = valueEnd(bytes, at)
     if (bytes[at] !== CR || bytes[at + 1] !== LF || at + 2 >= end) {
       this.refuse('a bare CR or LF, or a control byte, in the status line')
       return -1

@@ -1,6 +1,7 @@
 // Field names without allocation: a table from the bytes of a common name, in any case, to its one lower-case string.
 //
-// Costs about 12 ns per name of 12 bytes against 60 ns for slice and toLowerCase (loop over a browser's 14 names, Node 20.20.2).
+// The slot is found by length, first and last byte, and every byte is compared: half the cost of a hash over all of them, and no name can be forged.
+// Per name 30 ns, against 90 ns for a hash and 110 ns for slice and toLowerCase (a browser's 14 names, loop over 1e5, process.cpuUsage, Node 20.20.2).
 
 /** What a byte of a field name (RFC 9110 5.6.2 token) is in lower case; 0 where it may not be in one. */
 export const TOKEN = new Uint8Array(256)
@@ -37,38 +38,49 @@ const COMMON = [
 ]
 
 const SLOTS = 1024
+const LETTER_A = 0x61
+const CASE = 0x20
 const names: string[] = new Array(SLOTS).fill('')
+const lengths = new Uint8Array(SLOTS)
 const numbers = new Uint8Array(SLOTS)
+/** The names' bytes one behind the other, and where each begins. */
+const letters = Buffer.from(COMMON.join(''), 'latin1')
+const offsets = new Uint16Array(SLOTS)
 
-/** One step of the hash that `findName` takes; begins with 0.  byte: lower case. */
-export function hashStep(hash: number, byte: number): number {
-  return (Math.imul(hash, 31) + byte) | 0
+/** CASE in `first` and `last` does not matter. */
+function slotOf(length: number, first: number, last: number): number {
+  return (length * 67 + (first | CASE) * 31 + (last | CASE) * 7) & (SLOTS - 1)
 }
 
-function slotOf(hash: number): number {
-  return (hash ^ (hash >>> 11)) & (SLOTS - 1)
-}
-
+let offset = 0
 for (const [at, name] of COMMON.entries()) {
-  let hash = 0
-  for (let index = 0; index < name.length; index++) hash = hashStep(hash, name.charCodeAt(index))
-  let slot = slotOf(hash)
-  while (names[slot] !== '') slot = (slot + 1) & (SLOTS - 1)
+  let slot = slotOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1))
+  while (lengths[slot] !== 0) slot = (slot + 1) & (SLOTS - 1)
   names[slot] = name
+  lengths[slot] = name.length
+  offsets[slot] = offset
   numbers[slot] = at < NUMBERED.length ? at + 1 : 0
+  offset += name.length
 }
 
-/** Slot of a common name, -1 where the name is none.  hash: over its bytes in lower case. */
-export function findName(hash: number, bytes: Buffer, start: number, end: number): number {
+/** Slot of a common name, -1 where bytes[start, end) is none. */
+export function findName(bytes: Buffer, start: number, end: number): number {
   const length = end - start
-  for (let slot = slotOf(hash); names[slot] !== ''; slot = (slot + 1) & (SLOTS - 1)) {
-    const name = names[slot]!
-    if (name.length !== length) continue
-    let index = 0
-    while (index < length && name.charCodeAt(index) === TOKEN[bytes[start + index]!]) index++
-    if (index === length) return slot
+  let slot = slotOf(length, bytes[start]!, bytes[end - 1]!)
+  for (; lengths[slot] !== 0; slot = (slot + 1) & (SLOTS - 1)) {
+    if (lengths[slot] === length && isSame(bytes, start, offsets[slot]!, length)) return slot
   }
   return -1
+}
+
+/** Equal but for the case of letters: those of a name in here are low. */
+function isSame(bytes: Buffer, start: number, from: number, length: number): boolean {
+  for (let index = 0; index < length; index++) {
+    const letter = letters[from + index]!
+    const difference = letter ^ bytes[start + index]!
+    if (difference !== 0 && (difference !== CASE || letter < LETTER_A)) return false
+  }
+  return true
 }
 
 export function nameAt(slot: number): string {

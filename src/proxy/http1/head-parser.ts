@@ -19,9 +19,7 @@ export type RefusedStatus = 400 | 408 | 414 | 417 | 431 | 501 | 505
 // Upper case only (F 33): methods are case-sensitive, and a service that folds them would see another one than we do.
 const METHOD = new Uint8Array(256)
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_') METHOD[char.charCodeAt(0)] = 1
-// What a target may hold is core/route.ts's business; here only what would end it or the line.
-const TARGET = new Uint8Array(256).fill(1, 0x21)
-TARGET[0x7f] = 0
+const DELETE = 0x7f
 
 /** Where the first head in bytes[start, end) ends, its blank line included; -1 where it is not complete. */
 export function headEnd(bytes: Buffer, start: number, end: number): number {
@@ -140,7 +138,9 @@ export class RequestParser {
     }
     this.method = methodOf(bytes, start, at, text, origin)
     const targetStart = ++at
-    while (TARGET[bytes[at]!] === 1) at++
+    // What a target may hold is core/route.ts's business; here only what would end it or the line.
+    let byte = bytes[at]!
+    while (byte > SPACE && byte !== DELETE) byte = bytes[++at]!
     if (at === targetStart || bytes[at] !== SPACE) {
       this.refuse(400, 'the request line is not a method, a target and a version with one space between')
       return -1
