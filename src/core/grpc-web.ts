@@ -13,7 +13,7 @@ export interface WebType {
 
 /** null where the value is no gRPC-Web type.  Source: PROTOCOL-WEB.md; rule 27. */
 export function webType(contentType: string | undefined): WebType | null {
-  const match = contentType === undefined ? null : WEB_TYPE.exec(contentType)
+  const match = contentType === undefined || contentType === 'application/grpc' ? null : WEB_TYPE.exec(contentType)
   if (match === null) return null
   const format = match[2] ?? ''
   const form = match[1] === undefined ? 'binary' : 'text'

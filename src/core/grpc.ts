@@ -15,7 +15,8 @@ export const GRPC = {
 
 /** Is this the content type of a gRPC message stream?  gRPC-Web is not: its framing differs.  Source: PROTOCOL-HTTP2.md. */
 export function isGrpcContentType(value: string | undefined): boolean {
-  return value !== undefined && CONTENT_TYPE.test(value)
+  // What nearly every call says needs no look inside.
+  return value === 'application/grpc' || (value !== undefined && CONTENT_TYPE.test(value))
 }
 
 const CONTENT_TYPE = /^application\/grpc(?:$|[+;])/i

@@ -45,5 +45,6 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
 
 /** Has the client said that it reads trailers?  RFC 9110 6.5.1. */
 export function acceptsTrailers(head: RequestHead): boolean {
-  return fieldListHas(head.fields, 'te', 'trailers')
+  const te = fieldValue(head.fields, 'te')
+  return te !== undefined && (te === 'trailers' || fieldListHas(head.fields, 'te', 'trailers'))
 }
