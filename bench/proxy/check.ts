@@ -31,8 +31,9 @@ export async function check(
 ): Promise<Checked> {
   const seen: Seen[] = []
   const stopOrigin = await recordingOrigin(facts.protocol, facts.originPort, seen)
-  const peer = await start()
+  let peer: RunningPeer | null = null
   try {
+    peer = await start()
     const ask = facts.protocol === 'h2c' ? askHttp2 : askHttp1
     const answer = await ask(facts.port, `${peer.prefix}test.Echo/Unary`)
     const expected: Answer = { status: 200, body: BODY, grpcStatus: facts.protocol === 'h2c' ? '0' : undefined }
@@ -43,7 +44,7 @@ export async function check(
     if (facts.accessLog !== null && !(await logged(facts.accessLog))) lacks.push('no access log')
     return { lacks }
   } finally {
-    await peer.stop()
+    await peer?.stop()
     stopOrigin()
   }
 }

@@ -3,9 +3,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer, request } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { check } from '../../bench/proxy/check.js'
 import { type Measured, medianOf, type Round } from '../../bench/proxy/measure.js'
 import { median, ratio, rotated } from '../../bench/proxy/numbers.js'
 import { helpText, parseOptions } from '../../bench/proxy/options.js'
@@ -214,6 +218,42 @@ describe('what the proxy bench says', () => {
   })
 })
 
+describe('the check of a configuration', () => {
+  it('a peer that does not start leaves no origin behind', async () => {
+    // It did, and the bench never ended after its report.
+    const facts = { protocol: 'http1' as const, port: await freePort(), originPort: await freePort(), accessLog: null }
+    await assert.rejects(
+      check(() => Promise.reject(new Error('ended at once')), facts),
+      /ended at once/,
+    )
+    const again = createServer().listen(facts.originPort, '127.0.0.1')
+    await once(again, 'listening')
+    again.close()
+  })
+
+  it('another answer than the origin’s is refused, and what the origin was sent is looked at', async () => {
+    for (const [answer, expected] of [
+      ['something else', /answered .*something else/],
+      ['fifteen letters', null],
+    ] as const) {
+      const facts = { protocol: 'http1' as const, port: await freePort(), originPort: await freePort(), accessLog: null }
+      const start = async () => {
+        const proxy = createHttpServer((incoming, outgoing) => {
+          const { url } = incoming
+          const headers = { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http' }
+          request({ port: facts.originPort, path: url, headers, agent: false }, got =>
+            got.resume().on('end', () => outgoing.end(answer)),
+          ).end()
+        })
+        await new Promise<void>(resolve => proxy.listen(facts.port, '127.0.0.1', resolve))
+        return { prefix: '/bench/', pids: () => [], stop: async () => void proxy.close() }
+      }
+      if (expected !== null) await assert.rejects(check(start, facts), expected)
+      else assert.deepEqual(await check(start, facts), { lacks: ['prefix not stripped', 'no X-Request-Id'] })
+    }
+  })
+})
+
 describe('the own origin and load', { skip: missing(['cc', '--version'], 'gcc') }, () => {
   it('every call and every echo is answered, counted and checked', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'bench-proxy-'))
@@ -237,8 +277,7 @@ describe('the own origin and load', { skip: missing(['cc', '--version'], 'gcc') 
   it('an answer that is not the origin’s is an error, not a figure', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'bench-proxy-'))
     const tools = compileTools(directory)
-    const { createServer } = await import('node:http2')
-    const server = createServer()
+    const server = createHttp2Server()
     server.on('stream', stream =>
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '14' }, { endStream: true }),
     )
