@@ -1,7 +1,9 @@
-// Counts the messages of a gRPC body as it goes by, whatever its pieces: five bytes of prefix, then as many as they say.
+// Counts and measures the messages of a gRPC body as it goes by, whatever its pieces: five bytes of prefix, then as many as they say.
 
 export class MessageCounter {
   count = 0
+  /** The longest message so far, by its prefix and as it is sent, which is compressed where it is. */
+  longest = 0
   /** Bytes of the current message that are still to come. */
   private left = 0
   /** Bytes of the current prefix that have come, and its length so far. */
@@ -23,6 +25,7 @@ export class MessageCounter {
       if (++this.prefixBytes < PREFIX_BYTES) continue
       this.count++
       this.left = this.length
+      if (this.length > this.longest) this.longest = this.length
       this.prefixBytes = 0
       this.length = 0
     }

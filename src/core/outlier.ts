@@ -28,6 +28,9 @@ export const OUTLIER_DEFAULTS: OutlierSettings = {
   forgetMs: 60_000,
 }
 
+/** What a request is to the health of its endpoint. */
+export type Part = 'usual' | 'trial'
+
 /** One endpoint as its answers show it.  A failure is the service's fault: no connection, connection lost, nonsense, timeout; not a status it chose. */
 export class EndpointHealth {
   private readonly settings: OutlierSettings
@@ -52,30 +55,32 @@ export class EndpointHealth {
     return nowMs >= this.ejectedUntilMs && nowMs >= this.trialEndMs
   }
 
-  /** It got a request; where it was ejected, this is the trial.  A trial that is never answered makes room for another after ejectMaxMs. */
-  begun(nowMs: number): void {
-    if (this.ejectedUntilMs !== 0 && nowMs >= this.ejectedUntilMs) this.trialEndMs = nowMs + this.settings.ejectMaxMs
+  /** It got a request.  Returns what this one is: after an ejection the trial.  A trial that is never answered makes room for another after ejectMaxMs. */
+  begun(nowMs: number): Part {
+    if (this.ejectedUntilMs === 0 || nowMs < this.ejectedUntilMs || nowMs < this.trialEndMs) return 'usual'
+    this.trialEndMs = nowMs + this.settings.ejectMaxMs
+    return 'trial'
   }
 
-  /** It ended without a verdict: the client left, or another endpoint was taken.  Room for another trial. */
-  abandoned(): void {
-    this.trialEndMs = 0
+  /** It ended without a verdict: the client left, or another endpoint was taken.  After a trial: room for another. */
+  abandoned(part: Part): void {
+    if (part === 'trial') this.trialEndMs = 0
   }
 
-  succeeded(nowMs: number): void {
+  succeeded(nowMs: number, part: Part): void {
     this.inRow = 0
     if (this.ejectedUntilMs === 0) {
       this.count(nowMs)
       return
     }
     // An answer to what was asked before the ejection proves nothing.
-    if (this.trialEndMs !== 0) this.trust()
+    if (part === 'trial') this.trust()
   }
 
-  failed(nowMs: number): void {
+  failed(nowMs: number, part: Part): void {
     this.inRow++
     if (this.ejectedUntilMs !== 0) {
-      if (this.trialEndMs !== 0) this.eject(nowMs)
+      if (part === 'trial') this.eject(nowMs)
       return
     }
     this.count(nowMs)
@@ -118,14 +123,10 @@ export class EndpointHealth {
 
 /** The endpoints that may take a request; all of them where none may: a wrong suspicion must not take a service down.
  *  Returns the list itself where nobody is left out, so that the usual case allocates nothing. */
-export function withoutEjected<E extends { id: string }>(
-  endpoints: readonly E[],
-  healthOf: ReadonlyMap<string, EndpointHealth>,
-  nowMs: number,
-): readonly E[] {
+export function withoutEjected<E extends { health: EndpointHealth }>(endpoints: readonly E[], nowMs: number): readonly E[] {
   let isWhole = true
-  for (const { id } of endpoints) if (healthOf.get(id)?.available(nowMs) === false) isWhole = false
+  for (const { health } of endpoints) if (!health.available(nowMs)) isWhole = false
   if (isWhole) return endpoints
-  const available = endpoints.filter(({ id }) => healthOf.get(id)?.available(nowMs) !== false)
+  const available = endpoints.filter(({ health }) => health.available(nowMs))
   return available.length === 0 ? endpoints : available
 }

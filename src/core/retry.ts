@@ -21,10 +21,15 @@ export function mayRepeat(facts: RetryFacts): boolean {
     case 'refused':
       return facts.repeats === 0
     case 'idempotent':
-      return facts.repeats === 0 && IDEMPOTENT.has(facts.method)
+      return facts.repeats === 0 && isIdempotent(facts.method)
     case 'no':
       return false
   }
+}
+
+/** May it be asked twice with the effect of once?  RFC 9110 9.2.2. */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method)
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])

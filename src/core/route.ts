@@ -15,7 +15,7 @@ export type TargetResult = ({ kind: 'ok' } & Target) | { kind: 'bad'; reason: st
 export function parseTarget(raw: string): TargetResult {
   let target = raw
   let authority: string | null = null
-  const absolute = ABSOLUTE.exec(raw)
+  const absolute = raw.charCodeAt(0) === SLASH ? null : ABSOLUTE.exec(raw)
   if (absolute !== null) {
     authority = absolute[1]!
     target = raw.slice(absolute[0].length)
@@ -31,6 +31,7 @@ export function parseTarget(raw: string): TargetResult {
   return { kind: 'ok', path, target, authority }
 }
 
+const SLASH = 0x2f
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i
 // Everything outside the visible ASCII characters, and '#', which no request target may carry.
 const FORBIDDEN = /[^\x21\x22\x24-\x7e]/
@@ -38,7 +39,8 @@ const BAD_ESCAPE = /%(?![0-9a-f]{2})|%00/i
 
 /** A segment that a decoding service would read as '.' or '..': plain, escaped (%2e), or cut out by an escaped separator (%2f, %5c). */
 function hasDotSegment(path: string): boolean {
-  if (!path.includes('.') && !path.includes('%')) return false
+  // A gRPC path is full of dots, but none of them begins a segment.
+  if (!path.includes('/.') && !path.includes('%')) return false
   for (const segment of path.split(SEPARATOR)) {
     const plain = segment.replace(ESCAPED_DOT, '.')
     if (plain === '.' || plain === '..') return true
@@ -48,13 +50,6 @@ function hasDotSegment(path: string): boolean {
 
 const SEPARATOR = /\/|%2f|%5c/i
 const ESCAPED_DOT = /%2e/gi
-
-/** The route with the longest prefix of the path.  routes: longest prefix first.  Returns undefined where none fits.
- *  `/web` does not belong to `/web/`, `//web/` neither: slashes are never added, merged or decoded. */
-export function findRoute<R extends { prefix: string }>(routes: readonly R[], path: string): R | undefined {
-  for (const route of routes) if (path.startsWith(route.prefix)) return route
-  return undefined
-}
 
 /** The target as the service gets it: `/web/a?x` is `/a?x` behind a stripping route `/web/`, `/web/` is `/`; with `rewrite: /v2/` it is `/v2/a?x`. */
 export function forwardTarget(route: { prefix: string; strip: boolean; rewrite?: string | null }, target: string): string {

@@ -76,9 +76,15 @@ function guard(route: Route, head: RequestHead, client: string): Refusal | null 
   const waitMs = memory.limiter?.take(clientKey(client), performance.now()) ?? 0
   if (waitMs > 0)
     return { code: 'RATE_LIMITED', message: `${client} asks ${rules.id} too often`, retryAfterS: Math.max(1, Math.ceil(waitMs / 1000)) }
-  if (rules.maxBodyBytes > 0 && head.contentLength > rules.maxBodyBytes)
+  // Of a gRPC call each message is limited, not their sum (ledger.ts).
+  if (rules.maxBodyBytes > 0 && head.contentLength > rules.maxBodyBytes && !isGrpcCall(head))
     return { code: 'REQUEST_BODY_TOO_LARGE', message: `the request body is larger than ${rules.maxBodyBytes} bytes` }
   return null
+}
+
+/** Only a call that came over HTTP/2 can read gRPC's form of an error (rule 1). */
+export function isGrpcCall({ protocol, method, fields }: RequestHead): boolean {
+  return protocol === 'h2c' && method === 'POST' && isGrpcContentType(fieldValue(fields, 'content-type'))
 }
 
 function refuse(code: Refusal['code'], message: string): Admission {

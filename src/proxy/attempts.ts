@@ -1,6 +1,7 @@
 // The attempts of one request: which endpoint is asked, what waits for one, and whether another may be asked after a failure.
 import { type Fields, fieldValue } from '../core/headers.js'
-import { mayRepeat } from '../core/retry.js'
+import type { Part } from '../core/outlier.js'
+import { isIdempotent, mayRepeat } from '../core/retry.js'
 import { type Refusal, refusalOf } from './answers.js'
 import type { Asker, Choice, Route } from './routes.js'
 import type { Failure, RequestHead, UpstreamStream } from './stream.js'
@@ -23,9 +24,11 @@ export interface AttemptOwner {
   /** There will be no attempt. */
   refuse(refusal: Refusal): void
   readonly passedMs: number
+  /** Is it a gRPC call? */
+  readonly grpc: boolean
 }
 
-export class Attempts {
+export class Attempts implements Asker {
   upstream: UpstreamStream | null = null
   route: Route
   /** Times the request was repeated after something had left. */
@@ -33,13 +36,15 @@ export class Attempts {
   private readonly owner: AttemptOwner
   private readonly traffic: Traffic
   private readonly head: RequestHead
-  private readonly asker: Asker
+  readonly fields: Fields
+  readonly client: string
   /** Endpoint ids. */
   private tried: string[] = []
   private rounds = 0
   private returns = 0
   private lastFailure: Failure | null = null
   private choice: Choice | null = null
+  private part: Part = 'usual'
   private stopWaiting: (() => void) | null = null
 
   constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; client: string; traffic: Traffic }) {
@@ -47,7 +52,8 @@ export class Attempts {
     this.owner = owner
     this.route = route
     this.head = head
-    this.asker = { fields: head.fields, client }
+    this.fields = head.fields
+    this.client = client
     this.traffic = traffic
     if (route.rules.retries.count > 0) route.memory.budget.began(performance.now())
   }
@@ -60,7 +66,7 @@ export class Attempts {
       return
     }
     this.route = route
-    const choice = route.pick(this.asker, this.tried) ?? this.comeBack(route)
+    const choice = route.pick(this, this.tried) ?? this.comeBack(route)
     if (choice !== null) this.attempt(route, choice)
     else this.wait(route)
   }
@@ -70,6 +76,8 @@ export class Attempts {
     this.judge('good')
     const { retries } = this.route.rules
     if (retries.count === 0 || this.repeats >= retries.count || !isReplayable) return null
+    // Of a gRPC call its owner has said with the statuses that it may be made twice.
+    if (!this.owner.grpc && !isIdempotent(this.head.method)) return null
     const grpcStatus = answer.end === 'now' ? fieldValue(answer.fields, 'grpc-status') : undefined
     if (!retries.statuses.includes(status) && (grpcStatus === undefined || !retries.grpcStatuses.includes(Number(grpcStatus)))) return null
     const pauseMs = pushbackMs(answer.fields)
@@ -80,8 +88,13 @@ export class Attempts {
   repeat(pauseMs: number): void {
     this.drop()
     this.repeats++
-    if (pauseMs === 0) this.next()
-    else this.pause(pauseMs)
+    this.lastFailure = null
+    const isNew = this.route.isLeft(this.tried)
+    if (!isNew) this.tried = []
+    if (pauseMs > 0) this.rest(pauseMs)
+    else if (isNew) this.next()
+    // The one that has just said no gets a moment.
+    else this.rest(ROUND_PAUSE_MS)
   }
 
   /** An attempt failed before anything of an answer had gone to the client.  Returns whether the request goes on. */
@@ -103,7 +116,7 @@ export class Attempts {
   }
 
   /** The service was too slow, or broke off: its health hears of it. */
-  failed(): void {
+  blame(): void {
     this.judge('bad')
   }
 
@@ -121,7 +134,7 @@ export class Attempts {
     this.choice = null
     if (choice !== null) {
       choice.endpoint.active--
-      choice.health.abandoned()
+      choice.health.abandoned(this.part)
     }
     upstream?.cancel()
     stopWaiting?.()
@@ -131,7 +144,7 @@ export class Attempts {
     this.tried.push(choice.id)
     this.choice = choice
     choice.endpoint.active++
-    if (route.rules.endpoints.length > 1) choice.health.begun(performance.now())
+    this.part = route.rules.endpoints.length > 1 ? choice.health.begun(performance.now()) : 'usual'
     this.upstream = this.owner.open(route, choice)
     if (this.upstream.isOpen) this.owner.opened()
   }
@@ -144,15 +157,15 @@ export class Attempts {
     if (!lives) return null
     this.returns++
     this.tried = []
-    return route.pick(this.asker, this.tried)
+    return route.pick(this, this.tried)
   }
 
   /** With one endpoint there is no choice that its health could change. */
   private judge(verdict: 'good' | 'bad'): void {
     const { choice } = this
     if (choice === null || this.route.rules.endpoints.length < 2) return
-    if (verdict === 'good') choice.health.succeeded(performance.now())
-    else choice.health.failed(performance.now())
+    if (verdict === 'good') choice.health.succeeded(performance.now(), this.part)
+    else choice.health.failed(performance.now(), this.part)
   }
 
   private wait(route: Route): void {
@@ -175,6 +188,15 @@ export class Attempts {
     })
     if (this.stopWaiting === null)
       this.owner.refuse({ code: 'REQUEST_QUEUE_FULL', message: `${upstream}: its waiting room is full`, retryAfterS: 1 })
+  }
+
+  /** Nothing that happens meanwhile ends it but the end of the request: it is what the service asked for. */
+  private rest(ms: number): void {
+    const timer = setTimeout(() => {
+      this.stopWaiting = null
+      this.next()
+    }, ms)
+    this.stopWaiting = () => clearTimeout(timer)
   }
 
   private noneReady({ rules }: Route): Refusal {

@@ -12,7 +12,7 @@ import type { AccessEntry } from '../core/access-line.js'
 import { acceptedCoding } from '../core/content-coding.js'
 import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
-import { type Admission, admit, translates } from './admission.js'
+import { type Admission, admit, isGrpcCall, translates } from './admission.js'
 import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
@@ -44,7 +44,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private readonly body: RequestBody
   private readonly ledger: Ledger
   private readonly entry: AccessEntry
-  private readonly grpc: boolean
+  readonly grpc: boolean
   private readonly acceptsTrailers: boolean
   private phase: 'asking' | 'sent' | 'answered' | 'over' = 'asking'
   private attempts: Attempts | null = null
@@ -60,8 +60,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     const { head } = client
     this.client = client
     this.traffic = traffic
-    // Only a call that came over HTTP/2 can read gRPC's form of an error (rule 1).
-    this.grpc = head.protocol === 'h2c' && head.method === 'POST' && isGrpcContentType(fieldValue(head.fields, 'content-type'))
+    this.grpc = isGrpcCall(head)
     // Over HTTP/2 trailers cannot be mistaken for anything; over HTTP/1 they go to those that ask for them.
     this.acceptsTrailers = head.protocol === 'h2c' || acceptsTrailers(head)
     this.clocks = new Clocks(this, this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
@@ -141,10 +140,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   requestData(chunk: Buffer, start: number, end: number): void {
     this.clocks.touch()
     this.ledger.requestData(chunk, start, end)
+    if (this.ledger.isTooLarge && this.body.hasReader && !this.isTunnel) this.refuse(this.ledger.tooLarge())
     this.body.data(chunk, start, end)
-    const limit = this.attempts?.route.rules.maxBodyBytes ?? 0
-    if (limit > 0 && this.body.bytes > limit && !this.isTunnel)
-      this.refuse({ code: 'REQUEST_BODY_TOO_LARGE', message: `the request body is larger than ${limit} bytes` })
   }
 
   requestEnd(trailers: Fields): void {
@@ -219,7 +216,9 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     attempts.upstream = null
     this.clocks.stopSilence()
     this.body.detach()
-    if (this.phase !== 'answered') {
+    if (this.phase === 'answered') {
+      attempts.blame()
+    } else {
       this.phase = 'asking'
       if (attempts.goOn(failure, this.body.isReplayable)) return
     }
@@ -239,7 +238,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   silent(): void {
-    this.attempts!.failed()
+    // Silence after the answer's head, or while the client has not said all, may be what both want.
+    if (this.phase === 'sent' && this.body.isComplete) this.attempts!.blame()
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     const limitMs = this.grpc || this.phase !== 'answered' ? timeoutMs : idleTimeoutMs
     this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${this.entry.upstream}: nothing for ${limitMs} ms` })

@@ -5,6 +5,7 @@ import { clientAddress } from '../core/client-address.js'
 import { MessageCounter } from '../core/grpc-messages.js'
 import { fieldValue } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
+import type { Refusal } from './answers.js'
 import type { RequestHead } from './stream.js'
 import type { Traffic } from './traffic.js'
 
@@ -14,18 +15,25 @@ const CLIENT_CLOSED = 499
 export class Ledger {
   readonly entry: AccessEntry
   private readonly kind: 'grpc' | 'http'
-  private readonly messages: { in: MessageCounter; out: MessageCounter } | null
+  private messagesIn: MessageCounter | null = null
+  private readonly messagesOut: MessageCounter | null
+  /** Of the route: for a gRPC message, else for the request's body; 0: no limit. */
+  private maxBytes = 0
 
   constructor(head: RequestHead, kind: 'grpc' | 'http', traffic: Traffic) {
     this.kind = kind
     this.entry = newEntry(head, { atMs: Date.now(), requestId: fieldValue(head.fields, 'x-request-id') ?? randomUUID() })
     this.entry.client = clientAddress({ peer: head.client, fields: head.fields }, traffic.settings)
-    this.messages = kind === 'grpc' && traffic.countsMessages ? { in: new MessageCounter(), out: new MessageCounter() } : null
+    const counts = kind === 'grpc' && traffic.countsMessages
+    if (counts) this.messagesIn = new MessageCounter()
+    this.messagesOut = counts ? new MessageCounter() : null
   }
 
   routed(rules: TableRoute): void {
     this.entry.route = rules.id
     this.entry.upstream = rules.upstream
+    this.maxBytes = rules.maxBodyBytes
+    if (this.kind === 'grpc' && this.maxBytes > 0) this.messagesIn ??= new MessageCounter()
   }
 
   attempt(endpoint: string, protocol: TableRoute['protocol']): void {
@@ -36,12 +44,22 @@ export class Ledger {
 
   requestData(chunk: Buffer, start: number, end: number): void {
     this.entry.bytesIn += end - start
-    this.messages?.in.add(chunk, start, end)
+    this.messagesIn?.add(chunk, start, end)
+  }
+
+  /** Has more come than the route allows? */
+  get isTooLarge(): boolean {
+    return this.maxBytes > 0 && (this.kind === 'grpc' ? this.messagesIn!.longest : this.entry.bytesIn) > this.maxBytes
+  }
+
+  tooLarge(): Refusal {
+    const what = this.kind === 'grpc' ? `a message of ${this.messagesIn!.longest} bytes` : 'the request body'
+    return { code: 'REQUEST_BODY_TOO_LARGE', message: `${what} is larger than ${this.maxBytes} bytes` }
   }
 
   answerData(chunk: Buffer, start: number, end: number): void {
     this.entry.bytesOut += end - start
-    this.messages?.out.add(chunk, start, end)
+    this.messagesOut?.add(chunk, start, end)
   }
 
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
@@ -53,12 +71,12 @@ export class Ledger {
 
   /** The request is over. */
   close(facts: { durationMs: number; retries: number }): AccessEntry {
-    const { entry, messages } = this
+    const { entry, messagesIn, messagesOut } = this
     entry.durationMs = facts.durationMs
     entry.retries = facts.retries
-    if (messages !== null) {
-      entry.messagesIn = messages.in.count
-      entry.messagesOut = messages.out.count
+    if (messagesOut !== null) {
+      entry.messagesIn = messagesIn!.count
+      entry.messagesOut = messagesOut.count
     }
     return entry
   }

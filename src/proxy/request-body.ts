@@ -31,6 +31,11 @@ export class RequestBody {
     return this.mode === 'keep'
   }
 
+  /** Does somebody wait for what comes? */
+  get hasReader(): boolean {
+    return this.mode !== 'drop'
+  }
+
   data(chunk: Buffer, start: number, end: number): void {
     const size = end - start
     this.bytes += size

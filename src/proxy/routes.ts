@@ -71,12 +71,17 @@ export class Route implements RouteConditions {
     this.ready = ready
   }
 
+  /** Is there an endpoint that has not been asked? */
+  isLeft(tried: readonly string[]): boolean {
+    return this.ready.some(({ id }) => !tried.includes(id))
+  }
+
   /** The endpoint for a request, by the route's way of balancing.  tried: ids that it has asked in vain.  null: there is none. */
   pick(asker: Asker, tried: readonly string[]): Choice | null {
     const { ready, memory } = this
     const left = tried.length === 0 ? ready : ready.filter(({ id }) => !tried.includes(id))
     if (left.length < 2) return left[0] ?? null
-    const choices = withoutEjected(left, memory.healthOf, performance.now())
+    const choices = withoutEjected(left, performance.now())
     const { balance } = this.rules
     if (balance.kind === 'least_requests') return chooseLeastRequests(choices, loadOf, Math.random())
     const key = balance.kind === 'hash' ? hashKeyValue(balance.key, asker) : null

@@ -1,7 +1,7 @@
 // Targets and prefixes, byte by byte.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { findRoute, forwardTarget, parseTarget } from '../../src/core/route.js'
+import { forwardTarget, parseTarget } from '../../src/core/route.js'
 
 describe('parseTarget', () => {
   const accepted: [string, string, string, string | null][] = [
@@ -68,23 +68,6 @@ describe('parseTarget', () => {
       assert.ok(result.kind === 'bad' && result.reason.length > 0)
     })
   }
-})
-
-describe('findRoute', () => {
-  const routes = ['/a/b/', '/a/', '/'].map(prefix => ({ prefix }))
-  for (const [path, prefix] of [
-    ['/a/b/c', '/a/b/'],
-    ['/a/b/', '/a/b/'],
-    ['/a/b', '/a/'],
-    ['/a/', '/a/'],
-    ['/a', '/'],
-    ['/A/', '/'],
-    ['//a/', '/'],
-    ['/', '/'],
-  ] as const) {
-    it(`${path} belongs to ${prefix}`, () => assert.equal(findRoute(routes, path)?.prefix, prefix))
-  }
-  it('a path that no prefix begins belongs to nobody', () => assert.equal(findRoute(routes.slice(0, 2), '/a'), undefined))
 })
 
 describe('forwardTarget', () => {

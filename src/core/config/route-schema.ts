@@ -138,7 +138,7 @@ const choices = {
       })
       .optional(),
     {
-      text: 'Ask another instance when the answer has one of these statuses. Only for requests that may be made twice. What never left the proxy is always repeated.',
+      text: 'Ask another instance when the answer has one of these statuses. Only for requests of idempotent methods and for gRPC calls, while no more than 64 KB of them have been sent, and for at most a fifth of the requests (ten per second are always allowed). `grpc-retry-pushback-ms` is heeded. What never left the proxy is always repeated.',
       type: 'map',
       fallback: 'none',
     },
@@ -207,7 +207,7 @@ const guards = {
     { text: 'Requests of one client, per worker; more get 429, gRPC 8.', type: 'map', fallback: 'none' },
   ),
   max_body_bytes: option(size().prefault('0'), {
-    text: 'The largest request body, or gRPC message; 0: no limit. Bodies stream through little memory, whatever their size; a limit is for the service’s sake.',
+    text: 'The largest request body; of a gRPC call each message, as it is sent; 0: no limit. Bodies stream through little memory, whatever their size; a limit is for the service’s sake.',
     type: 'size',
   }),
   max_connections_per_endpoint: option(whole(0, 100_000).default(1000), {
