@@ -2,6 +2,7 @@
 
 const BENCHES: Record<string, () => Promise<{ run(args: string[]): Promise<number> }>> = {
   proxy: () => import('./proxy.js'),
+  soak: () => import('./soak.js'),
   supervise: () => import('./supervise.js'),
 }
 

@@ -29,6 +29,8 @@ export interface Case {
   figures: FigureName[]
   /** Those whose ratio the table shows. */
   main: FigureName[]
+  /** After so many requests a compiler has seen enough; on a busy machine the warm-up goes on until then. */
+  warmUpRequests: number
   /** Connections that are held instead of used; 0: none. */
   idle: number
   load(aim: Aim): Promise<Load>
@@ -41,7 +43,15 @@ const LARGE = 2 ** 20 + 5
 const REQUEST = Buffer.from([0, 0, 0, 0, 15, ...Buffer.from('fifteen letters')])
 const THROUGHPUT: FigureName[] = ['cpuUs', 'perSecond', 'p50Ms', 'p99Ms', 'rssMb']
 
-const common = { origin: 'own', replyBytes: SMALL, messageBytes: 0, figures: THROUGHPUT, main: ['cpuUs'], idle: 0 } satisfies Partial<Case>
+const common = {
+  origin: 'own',
+  replyBytes: SMALL,
+  messageBytes: 0,
+  figures: THROUGHPUT,
+  main: ['cpuUs'],
+  warmUpRequests: 20_000,
+  idle: 0,
+} satisfies Partial<Case>
 
 function h2load(clients: number, streams: number, body: Buffer, replyBytes: number): Case['load'] {
   return async ({ port, prefix, seconds, directory }) => {
@@ -141,6 +151,7 @@ export const CASES: Case[] = [
     about: 'h2c replies of 1 MiB, 4 connections × 2 streams (h2load)',
     replyBytes: LARGE,
     messageBytes: LARGE,
+    warmUpRequests: 500,
     figures: ['mbPerCpuSecond', 'perSecond', 'rssMb'],
     main: ['mbPerCpuSecond'],
     load: h2load(4, 2, REQUEST, LARGE),
@@ -151,6 +162,7 @@ export const CASES: Case[] = [
     protocol: 'h2c',
     about: 'h2c requests of 1 MiB, 4 connections × 2 streams (h2load)',
     messageBytes: LARGE,
+    warmUpRequests: 500,
     figures: ['mbPerCpuSecond', 'perSecond', 'rssMb'],
     main: ['mbPerCpuSecond'],
     load: h2load(4, 2, Buffer.alloc(LARGE), SMALL),

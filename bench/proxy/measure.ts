@@ -48,6 +48,7 @@ interface Contestant {
 }
 
 const SETTLE_MS = 1_000
+const WARM_UP_MS = 10_000
 const IDLE_READY_MS = 60_000
 const GRPC_SERVER = fileURLToPath(new URL('./grpc-server-process.js', import.meta.url))
 
@@ -99,8 +100,14 @@ async function tried<T>({ measured }: Contestant, work: () => Promise<T>): Promi
   }
 }
 
-async function warmUp(which: Case, each: Contestant, place: Place): Promise<void> {
-  if (each.running !== null) await which.load(aim(each.port, each.running.prefix, place.options.warmUpSeconds, place))
+/** For as long as it was told, and then until it had its number of requests, within WARM_UP_MS. */
+async function warmUp(which: Case, { running, port }: Contestant, place: Place): Promise<void> {
+  if (running === null) return
+  const { warmUpSeconds, quick } = place.options
+  const until = performance.now() + (quick ? 0 : WARM_UP_MS)
+  let requests = 0
+  do requests += (await which.load(aim(port, running.prefix, warmUpSeconds, place))).requests
+  while (requests < which.warmUpRequests && performance.now() < until)
 }
 
 async function loadRound(which: Case, { running, port }: Contestant, place: Place): Promise<Round | null> {

@@ -6,7 +6,8 @@ export interface Options {
   rounds: number
   /** Of each measurement. */
   seconds: number
-  /** Of the load that is not measured, once per peer and case. */
+  quick: boolean
+  /** Of the load that is not measured, once per peer and case; on a busy machine it goes on until enough has been seen. */
   warmUpSeconds: number
   /** Empty: all. */
   cases: string[]
@@ -27,7 +28,7 @@ nginx, HAProxy, Caddy, nghttpx (where installed), http-proxy, http2-proxy and ou
   --json FILE    everything in numbers, see below
   --help
 
-How: the proxy alone on CPU 0; load and origin (and this program) on CPU 1. Rounds alternate, and another peer comes first in each.
+How: every peer is warmed up with 20,000 requests (bulk: 500), 2 to 10 s. The proxy alone on CPU 0; load and origin (and this program) on CPU 1. Rounds alternate, and another peer comes first in each.
 Figures are medians of the rounds. "ours/its" is the median of the same-round ratios. A row with errors (anything but 2xx with grpc-status 0 and
 the whole message) has no figure. CPU is utime + stime of all the proxy's processes as the scheduler counts it (/proc/PID/task/*/schedstat, in ns):
 nginx master and worker, nghttpx main and worker, of ours the worker only (the daemon's part lives in this program). Memory is VmRSS of the same.
@@ -65,6 +66,7 @@ export function parseOptions(args: string[], known: { cases: string[]; peers: st
     json: values.json ?? null,
     rounds: whole('--rounds', values.rounds, values.quick ? 1 : 5),
     seconds: whole('--seconds', values.seconds, values.quick ? 1 : 2),
+    quick: values.quick ?? false,
     warmUpSeconds: values.quick ? 1 : 2,
     cases: named('--case', values.case, known.cases),
     peers: named('--peer', values.peer, known.peers),

@@ -1,5 +1,5 @@
 // The soak's HTTP/1 traffic: kept and short connections, uploads, slow readers, clients that hang up.
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { type Client, expectBytes, FINISH_MS, type Kind, pause } from './client.js'
 import { Lost } from './ledger.js'

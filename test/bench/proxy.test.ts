@@ -22,7 +22,7 @@ const KNOWN = { cases: ['h1', 'h2-8x32'], peers: ['guard', 'nginx'] }
 
 describe('what the proxy bench is told', () => {
   it('runs everything five times with logs on and off when nothing is said', () => {
-    const expected = { json: null, rounds: 5, seconds: 2, warmUpSeconds: 2, cases: [], peers: [], logs: ['on', 'off'] }
+    const expected = { json: null, rounds: 5, seconds: 2, quick: false, warmUpSeconds: 2, cases: [], peers: [], logs: ['on', 'off'] }
     assert.deepEqual(parseOptions([], KNOWN), expected)
   })
 
