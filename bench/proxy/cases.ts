@@ -77,7 +77,13 @@ function own(mode: 'rate' | 'ws', connections: number, rate: number): Case['load
 }
 
 async function wrk({ port, prefix, seconds }: Aim): Promise<Load> {
-  return wrkOutput(await output('wrk', ['-t1', '-c64', `-d${seconds}s`, '--latency', `http://127.0.0.1:${port}${prefix}hello`], seconds))
+  return wrkOutput(
+    await output(
+      'wrk',
+      ['-t1', '-c64', `-d${seconds}s`, '--timeout', '10s', '--latency', `http://127.0.0.1:${port}${prefix}hello`],
+      seconds,
+    ),
+  )
 }
 
 const GRPC_CLIENT = fileURLToPath(new URL('./grpc-client-process.js', import.meta.url))
