@@ -1,6 +1,6 @@
 // Chunked bodies: a strict decoder that hands out ranges of the read buffer, and the writer of chunks.
 //
-// Nothing is copied but trailers.  A chunk of 15 bytes costs 60 ns to decode and 70 ns to write; large ones a memcpy (loop over 1e6, Node 20.20.2).
+// Nothing is copied but trailers.  A chunk of 15 bytes costs 30 ns to decode and 120 ns to write; large ones a memcpy (loop over 5e5, Node 20.20.2).
 // Strict (RFC 9112 7.1, proxy.md F 20-23): CRLF only, 1-16 hex digits, no space, extensions bounded and dropped, data followed by CRLF.
 import type { Fields } from '../../core/headers.js'
 import type { Wire } from '../wire.js'

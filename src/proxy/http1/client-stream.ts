@@ -1,6 +1,7 @@
 // One attempt over HTTP/1.1 as an UpstreamStream: waits for its connection, then writes its request into it.
 //
-// Per small request: one string for the head, one latin1 write.  A blocked service's bytes gather in the wire; credit bounds them.
+// A blocked service's bytes gather in the wire; credit bounds them.  Per small request: one string for the head and one write of it,
+// 0.5 µs with 1 field, 1.3 µs with a browser's 15 (loop over 2e5, process.cpuUsage, Node 20.20.2).
 import type { Fields } from '../../core/headers.js'
 import { Delay, type Expiring } from '../delays.js'
 import type { Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from '../stream.js'
@@ -110,7 +111,11 @@ export class Http1UpstreamStream implements UpstreamStream, Expiring {
     if (state === CHUNKED) {
       writeLastChunk(wire, trailers)
       wire.touch()
-    } else if (state === TUNNEL) this.connection?.tunnelRequestEnded()
+    } else if (state === TUNNEL) {
+      // The socket sends what it has before its end, whoever else is gone by then.
+      this.writable()
+      this.connection?.tunnelRequestEnded()
+    }
   }
 
   cancel(): void {

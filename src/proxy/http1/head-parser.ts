@@ -1,6 +1,8 @@
 // The head of an HTTP/1 request: its line and its fields, judged so strictly that only one reading fits.
 //
 // The end is found by indexOf, the head becomes one latin1 string, and one pass over its bytes cuts names and values out of it.
+// Per head, `read` in a loop over 2e5, process.cpuUsage, Node 20.20.2 on a busy machine: wrk's (1 field, 43 bytes) 0.5 µs, a browser's (15 fields,
+// 700 bytes) 3.2 µs, nginx's answer (5 fields, 150 bytes) 1.1 µs; with a table for values and a hash over names it was 0.7, 4.6 and 1.5.
 import type { RequestHead } from '../stream.js'
 import { type FieldLimits, FieldLines } from './field-lines.js'
 import { latin1Slice } from './latin1.js'

@@ -1,6 +1,7 @@
 // One HTTP/1.1 request as a ClientStream: its answer's framing, and what of it has left our hands.
 //
-// Per small answer: one string for the head, one latin1 write, one copy of the body.  A blocked client's bytes gather in the wire; credit bounds them.
+// A blocked client's bytes gather in the wire; credit bounds them.  Per small answer: one string for the head, one write of it, one copy of the body,
+// 0.8 µs with 5 fields (loop over 2e5, process.cpuUsage, Node 20.20.2).  A template per line and one write are twice as fast as a write per piece.
 import { STATUS_CODES } from 'node:http'
 import type { Fields } from '../../core/headers.js'
 import type { ClientEvents, ClientStream, RequestHead } from '../stream.js'
@@ -92,7 +93,9 @@ export class Http1ClientStream implements ClientStream {
   sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {
     if (this.state !== NOT_BEGUN) return
     if (status === 101) {
-      this.switchProtocols(fields)
+      // Nobody may be told of an upgrade that was not asked for: what follows would be read as an answer.
+      if (this.head.upgrade === null) this.sendReset()
+      else this.switchProtocols(fields)
       return
     }
     const isBare = status === 204 || status === 304 || this.head.method === 'HEAD'

@@ -121,9 +121,6 @@ const THEY_MAY_REFUSE = new Set([
   'HPE_INVALID_CONTENT_LENGTH',
 ])
 
-const codes: Record<string, number> = {}
-process.on('exit', () => process.env.FUZZ_CODES && process.stderr.write(JSON.stringify(codes)))
-
 /** Gives llhttp the requests that we took whole, and nothing else: it must see the same ones, and nothing behind them. */
 async function compare(bytes: Buffer): Promise<number> {
   const ours = new Reader().read(bytes, bytes.length || 1).requests.filter(request => request.isComplete)
@@ -133,7 +130,6 @@ async function compare(bytes: Buffer): Promise<number> {
   if (ours.length === 0) return 0
   const taken = bytes.subarray(0, ours.at(-1)!.end)
   const theirs = await readByLlhttp(taken)
-  if (process.env.FUZZ_CODES && theirs.code) codes[theirs.code] = (codes[theirs.code] ?? 0) + 1
   if (THEY_MAY_REFUSE.has(theirs.code)) return 0
   const facts = JSON.stringify(taken.toString('latin1'))
   assert.equal(theirs.code, '', facts)

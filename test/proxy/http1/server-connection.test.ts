@@ -207,6 +207,7 @@ describe('an answer', () => {
 
   for (const [title, act] of [
     ['shorter than its length', (r: Recorder) => r.answer(200, 'x', ['content-length', '2'])],
+    ['of 101 that was not asked for', (r: Recorder) => r.stream.sendHead(101, [], 'later')],
     ['longer than its length', (r: Recorder) => r.answer(200, 'xyz', ['content-length', '2'])],
     [
       'that is taken back',
