@@ -15,7 +15,7 @@ import { isBack, type Verdict, verdictOf } from './soak/verdict.js'
 
 const SERVICES = ['a', 'b', 'c']
 const SETTLE_MS = 3000
-// Kept connections of the clients that leave last take 10 s; then V8 collects when it is idle.
+// Clients leave within 30 s; V8 collects when it has been idle for a while.
 const BACK_MS = 60_000
 const LOOK_MS = 500
 

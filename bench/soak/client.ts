@@ -15,8 +15,10 @@ export interface Kind {
   open(port: number): Client
 }
 
-/** How long a client that has left may take to finish. */
-export const FINISH_MS = 10_000
+/** A client that leaves politely says so when what it has just asked has left it. */
+export const LEAVE_MS = 1000
+/** One that cannot leave politely goes when everything it has asked is over. */
+export const FINISH_MS = 30_000
 
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 

@@ -5,8 +5,8 @@ import { type Client, expectBytes, FINISH_MS, type Kind, pause } from './client.
 import { Lost } from './ledger.js'
 
 const UPLOAD_BYTES = 50_000
-const SLOW_BYTES = 8 << 20
-const SLOW_PIECE_BYTES = 262_144
+const SLOW_BYTES = 4 << 20
+const SLOW_PIECE_BYTES = 131_072
 const SLOW_PAUSE_MS = 40
 const HANG_UP_MS = 10
 

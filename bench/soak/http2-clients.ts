@@ -1,12 +1,12 @@
 // The soak's HTTP/2 traffic: requests and uploads over shared connections, slow readers, cancels.
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
-import { type Client, expectBytes, FINISH_MS, type Kind, pause } from './client.js'
+import { type Client, expectBytes, type Kind, LEAVE_MS, pause } from './client.js'
 import { refused } from './http1-clients.js'
 import { Lost } from './ledger.js'
 
 const UPLOAD_BYTES = 50_000
-const SLOW_BYTES = 2 << 20
-const SLOW_PIECE_BYTES = 65_536
+const SLOW_BYTES = 1 << 20
+const SLOW_PIECE_BYTES = 32_768
 const SLOW_PAUSE_MS = 40
 const CANCEL_MS = 10
 
@@ -27,10 +27,8 @@ function shared(port: number, ask: (session: ClientHttp2Session) => Promise<void
   session.on('error', () => session.destroy())
   return {
     ask: () => ask(session),
-    close: () => {
-      session.close()
-      setTimeout(() => session.destroy(), FINISH_MS).unref()
-    },
+    // What was asked just now has left by then.
+    close: () => void setTimeout(() => session.close(), LEAVE_MS),
   }
 }
 

@@ -9,9 +9,9 @@ import { grpcMethods } from './grpc-methods.js'
 // So often some connection of the HTTP/2 service ends politely.
 const GOAWAY_EVERY_MS = 3000
 const GRPC_AGE_MS = 5000
-const GRPC_GRACE_MS = 20_000
+const GRPC_GRACE_MS = 40_000
 const EXPAND_PAUSE_MS = 10
-const RETIRE_MS = 10_000
+const RETIRE_MS = 40_000
 const PIECE = Buffer.alloc(65_536, 'p')
 
 const [httpPort = 0, http2Port = 0, grpcPort = 0] = process.argv.slice(2).map(Number)

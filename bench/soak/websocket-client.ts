@@ -4,8 +4,8 @@ import { expectBytes, type Kind, pause } from './client.js'
 import { Lost } from './ledger.js'
 
 const MESSAGE = Buffer.alloc(2000, 'w')
-const MESSAGES = 10
-const PAUSE_MS = 25
+const MESSAGES = 6
+const PAUSE_MS = 40
 const ABNORMAL = 1006
 
 export const WEBSOCKET_KINDS: Kind[] = [{ name: 'websocket', share: 2, open: port => ({ ask: () => converse(port), close: () => {} }) }]
