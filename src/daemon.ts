@@ -13,7 +13,7 @@ import type { DaemonLog } from './host/daemon-log.js'
 import { Door } from './proxy/door.js'
 import type { PortHolder } from './proxy/socket.js'
 import { lastLines } from './supervisor/last-lines.js'
-import { probeOnce } from './supervisor/probe.js'
+import { probeOnce, watchOnce } from './supervisor/probe.js'
 import { shimHost } from './supervisor/shim-host.js'
 import { Supervisor } from './supervisor/supervisor.js'
 import { endUsage, sampleUsage } from './supervisor/usage.js'
@@ -61,7 +61,7 @@ export class Daemon implements Guard {
     this.#files = config
     this.#shims = shimHost(config.guard.runDir)
     const emit = (event: GuardEvent): void => this.#emit(event)
-    const machine = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, lastLines }
+    const machine = { clock, random: Math.random, shims: this.#shims, probe: probeOnce, watch: watchOnce, lastLines }
     this.#supervisor = new Supervisor({ ...machine, emit, released: () => this.#door.settled(RELEASE_MS) }, () => this.#sendTable())
     this.#supervisor.know(config.instances, config.groups)
     this.#door = new Door({ runDir: config.guard.runDir, version, portHolder, emit: message => this.#tell('proxy', message) })

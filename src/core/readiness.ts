@@ -1,4 +1,11 @@
-// Probe thresholds: when an instance counts as ready.
+// Probe results and thresholds: when an instance counts as ready.
+
+/** grpc.health.v1.HealthCheckResponse.ServingStatus, by its numbers. */
+export const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
+export type ServingStatus = (typeof SERVING_STATUS)[number]
+
+/** What a look found; a status where the service itself said it (gRPC). */
+export type ProbeResult = 'pass' | ServingStatus | { fail: string }
 
 export interface Readiness {
   readonly ready: boolean
@@ -10,11 +17,18 @@ export const UNREADY: Readiness = { ready: false, failures: 0 }
 export const READY: Readiness = { ready: true, failures: 0 }
 
 /** Takes one probe result into account.  limit: failures in a row that make a ready instance unready.
- *  One success makes ready: a service that answers is a service, and waiting longer would only hold requests back. */
-export function observe(readiness: Readiness, result: 'pass' | 'fail', limit: number): Readiness {
-  if (result === 'pass') return { ready: true, failures: 0 }
+ *  One success makes ready: a service that answers is a service, and waiting longer would only hold requests back.
+ *  A failed look may be chance and is counted; what a service says of itself is a fact and is believed at once. */
+export function observe(readiness: Readiness, result: ProbeResult, limit: number): Readiness {
+  if (result === 'pass' || result === 'SERVING') return { ready: true, failures: 0 }
   const failures = readiness.failures + 1
-  return { ready: readiness.ready && failures < limit, failures }
+  return { ready: typeof result === 'object' && readiness.ready && failures < limit, failures }
+}
+
+/** Why a result makes nothing ready; '' where it does. */
+export function unreadyReason(result: ProbeResult): string {
+  if (result === 'pass' || result === 'SERVING') return ''
+  return typeof result === 'object' ? result.fail : `grpc health: ${result}`
 }
 
 const FIRST_PROBE_MS = 50

@@ -2,9 +2,10 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { execa } from 'execa'
+import type { ProbeResult, ServingStatus } from '../core/readiness.js'
 import type { InstanceSpec, ProbeSpec } from '../core/spec.js'
+import { checkHealth, watchHealth } from './grpc-health.js'
 
-export type ProbeResult = 'pass' | { fail: string }
 type Address = { host: string; port: number }
 
 /** Resolves within probe.timeoutMs; never rejects.  givenUp: the result is of no use any more, and a command is ended. */
@@ -19,10 +20,22 @@ export function probeOnce(probe: ProbeSpec, spec: InstanceSpec, givenUp: AbortSi
     case 'http':
       return probeHttp(address, target.path, timeoutMs)
     case 'grpc':
-      return probeGrpc(address, target.service, timeoutMs)
+      return checkHealth(address, target.service, timeoutMs)
     default:
       return target satisfies never
   }
+}
+
+/** Listens to what an instance says of itself between the looks, until `givenUp`; of the four kinds gRPC can.
+ *  told: called with each status, the present one first.  Resolves when it is over; never rejects. */
+export async function watchOnce(
+  { target }: ProbeSpec,
+  spec: InstanceSpec,
+  told: (status: ServingStatus) => void,
+  givenUp: AbortSignal,
+): Promise<'lost' | 'unsupported'> {
+  if (target.kind !== 'grpc' || spec.address === null) return 'unsupported'
+  return watchHealth(spec.address, target.service, told, givenUp)
 }
 
 function probeTcp({ host, port }: Address, timeoutMs: number): Promise<ProbeResult> {
@@ -56,46 +69,6 @@ function probeHttp({ host, port }: Address, path: string, timeoutMs: number): Pr
     asked.once('close', () => resolve({ fail: `GET ${path}: closed without an answer` }))
     asked.end()
   })
-}
-
-/** grpc.health.v1.Health/Check.  A server that does not implement it is up: its port speaks gRPC (rule 28 of the data plane).
- *  grpc-js is loaded by the first gRPC probe only: it costs memory that other daemons keep. */
-async function probeGrpc({ host, port }: Address, service: string, timeoutMs: number): Promise<ProbeResult> {
-  const { Client, credentials, status } = await import('@grpc/grpc-js')
-  // A channel of its own each time: a shared one would sit in its reconnect backoff while the service is long back.
-  const client = new Client(`${host.includes(':') ? `[${host}]` : host}:${port}`, credentials.createInsecure(), {
-    'grpc.use_local_subchannel_pool': 1,
-  })
-  return new Promise<ProbeResult>(resolve => {
-    const deadline = Date.now() + timeoutMs
-    client.makeUnaryRequest(
-      '/grpc.health.v1.Health/Check',
-      encodeCheck,
-      bytes => bytes,
-      service,
-      { deadline },
-      (error, reply) => {
-        if (error?.code === status.UNIMPLEMENTED) resolve('pass')
-        else if (error !== null) resolve({ fail: `grpc health: ${error.details}` })
-        else resolve(isServing(reply) ? 'pass' : { fail: 'grpc health: NOT_SERVING' })
-      },
-    )
-  }).finally(() => client.close())
-}
-
-/** HealthCheckRequest { string service = 1; } in protobuf bytes. */
-function encodeCheck(service: string): Buffer {
-  const name = Buffer.from(service)
-  if (name.length === 0) return name
-  const head = [0x0a]
-  let length = name.length
-  for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80)
-  return Buffer.concat([Buffer.from([...head, length]), name])
-}
-
-/** HealthCheckResponse { ServingStatus status = 1; } with SERVING = 1. */
-function isServing(reply: Buffer | undefined): boolean {
-  return reply !== undefined && reply.length >= 2 && reply[0] === 0x08 && reply[1] === 0x01
 }
 
 /** The command runs as the program's account, in a group of its own, of which nothing is left afterwards. */

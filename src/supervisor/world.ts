@@ -1,5 +1,6 @@
 // What the supervisor needs of the machine it runs on: the clock, the shims, the probes.  Faked in its unit tests.
 import type { GuardEvent } from '../core/events.js'
+import type { ProbeResult, ServingStatus } from '../core/readiness.js'
 import type { InstanceSpec, ProbeSpec, SignalName } from '../core/spec.js'
 import type { ExitRecord } from '../core/status.js'
 
@@ -8,8 +9,11 @@ export interface World {
   /** [0, 1) */
   random(): number
   shims: ShimHost
-  /** Resolves with 'pass' or a reason; within probe.timeoutMs, and soon once nobody waits for it any more (`givenUp`). */
-  probe(probe: ProbeSpec, spec: InstanceSpec, givenUp: AbortSignal): Promise<'pass' | { fail: string }>
+  /** Resolves within probe.timeoutMs, and soon once nobody waits for it any more (`givenUp`); never rejects. */
+  probe(probe: ProbeSpec, spec: InstanceSpec, givenUp: AbortSignal): Promise<ProbeResult>
+  /** Calls `told` with the status an instance gives itself, now and at each change, until `givenUp`.  Resolves when that is over: 'lost', or
+   *  'unsupported' where the service does not tell; never rejects. */
+  watch(probe: ProbeSpec, spec: InstanceSpec, told: (status: ServingStatus) => void, givenUp: AbortSignal): Promise<'lost' | 'unsupported'>
   /** The last lines of a log file, newest last; [] where it cannot be read. */
   lastLines(path: string, count: number): Promise<string[]>
   emit(event: GuardEvent): void

@@ -1,5 +1,6 @@
 // The clock and the kernel, faked: time moves when a test says so, programs start and die when a test says so.
 import type { GuardEvent } from '../../src/core/events.js'
+import type { ProbeResult, ServingStatus } from '../../src/core/readiness.js'
 import type { InstanceSpec, SignalName } from '../../src/core/spec.js'
 import type { ExitRecord } from '../../src/core/status.js'
 import { Supervisor } from '../../src/supervisor/supervisor.js'
@@ -148,22 +149,45 @@ export interface FakeWorld extends World {
   shims: FakeKernel
   events: GuardEvent[]
   /** What the next probes of an instance say; 'pass' by default. */
-  probes: Map<string, 'pass' | { fail: string }>
+  probes: Map<string, ProbeResult>
+  /** Watches that are open, by instance. */
+  watches: Map<string, FakeWatch>
+  /** Watches opened so far. */
+  watched: string[]
+}
+
+export interface FakeWatch {
+  tell(status: ServingStatus): void
+  end(how: 'lost' | 'unsupported'): void
 }
 
 export function fakeWorld(): FakeWorld {
   const events: GuardEvent[] = []
-  const probes = new Map<string, 'pass' | { fail: string }>()
+  const probes = new Map<string, ProbeResult>()
+  const watches = new Map<string, FakeWatch>()
+  const watched: string[] = []
   return {
     clock: fakeClock(),
     random: () => 0.5,
     shims: new FakeKernel(),
     probe: async (_probe, spec) => probes.get(spec.id) ?? 'pass',
+    watch: (_probe, { id }, tell, givenUp) =>
+      new Promise(resolve => {
+        const end: FakeWatch['end'] = how => {
+          if (watches.get(id)?.end === end) watches.delete(id)
+          resolve(how)
+        }
+        watched.push(id)
+        watches.set(id, { tell, end })
+        givenUp.addEventListener('abort', () => end('lost'), { once: true })
+      }),
     lastLines: async () => ['last words'],
     emit: event => events.push(event),
     released: async () => {},
     events,
     probes,
+    watches,
+    watched,
   }
 }
 

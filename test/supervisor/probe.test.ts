@@ -7,8 +7,9 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { ProbeResult } from '../../src/core/readiness.js'
 import type { ProbeTarget } from '../../src/core/spec.js'
-import { type ProbeResult, probeOnce } from '../../src/supervisor/probe.js'
+import { probeOnce } from '../../src/supervisor/probe.js'
 import { spec } from './fakes.js'
 
 const never = new AbortController().signal
@@ -81,7 +82,7 @@ test('grpc: SERVING passes over IPv4 and IPv6, and the service name arrives whol
         stream.on('data', (chunk: Buffer) => heard.push(chunk))
         stream.on('end', () => stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 1])))
       })
-      assert.equal(await ask({ kind: 'grpc', service }, await serve(t, server, host)), 'pass', `${host} ${service.length}`)
+      assert.equal(await ask({ kind: 'grpc', service }, await serve(t, server, host)), 'SERVING', `${host} ${service.length}`)
       const message = Buffer.concat(heard)
       assert.ok(message.toString('latin1').endsWith(service))
       assert.equal(message.readUInt32BE(1), message.length - 5)

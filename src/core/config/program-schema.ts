@@ -58,7 +58,13 @@ export const probeSchema = options({
         scope: 'instance',
       }),
     }).optional(),
-    { text: 'grpc.health.v1.Health/Check on the port; SERVING is good.', type: 'map', fallback: 'none' },
+    {
+      text:
+        'grpc.health.v1 on the port; SERVING is good. Check asks at each interval; Watch, where the service has it, tells of a change at once. ' +
+        'A service without grpc.health.v1 is good.',
+      type: 'map',
+      fallback: 'none',
+    },
   ),
   exec: option(
     options({
@@ -73,7 +79,10 @@ export const probeSchema = options({
   ),
   interval: option(duration(100).prefault('10s'), { text: 'From one look to the next.', type: 'duration' }),
   timeout: option(duration(10).prefault('3s'), { text: 'A look that takes longer has failed.', type: 'duration' }),
-  failures: option(whole(1, 1000).default(3), { text: 'Failed looks in a row that make a ready instance unready.', type: 'number' }),
+  failures: option(whole(1, 1000).default(3), {
+    text: 'Failed looks in a row that make a ready instance unready. A gRPC service that tells it is NOT_SERVING is unready at once.',
+    type: 'number',
+  }),
 }).check(context => {
   // An unknown option is most likely the misspelt kind, and told already.
   if (context.issues.length > 0) return
