@@ -1,6 +1,6 @@
 // The answers the proxy gives itself: refusals in the caller's own form, and the proxy's health.
 import { ERRORS, type ErrorCode } from '../core/error.js'
-import { encodeGrpcMessage } from '../core/grpc.js'
+import { encodeGrpcMessage, grpcFromHttp, isGrpcContentType } from '../core/grpc.js'
 import { type Fields, fieldValue } from '../core/headers.js'
 import type { ClientStream, Failure } from './stream.js'
 
@@ -19,6 +19,12 @@ export interface Refusal {
 export function refusalOf(failure: Failure, upstream: string): Refusal {
   const refusal = { code: failure.code, message: `${upstream}: ${failure.message}` }
   return failure.grpc === undefined ? refusal : { ...refusal, grpc: failure.grpc }
+}
+
+/** Why a service's head is no answer to a gRPC call; null: it is one. */
+export function grpcFault(status: number, fields: Fields): Failure | null {
+  if (fieldValue(fields, 'grpc-status') !== undefined || isGrpcContentType(fieldValue(fields, 'content-type'))) return null
+  return { code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status}`, again: 'no', grpc: grpcFromHttp(status) }
 }
 
 /** Answers a gRPC call, before its head has been answered, with one HEADERS frame (rule 8: trailers-only). */

@@ -1,6 +1,6 @@
 // Answers compressed on their way to the client: a client stream that looks plain to the exchange.  What it holds is bounded by the credit of both sides.
 import { type BrotliCompress, constants, createBrotliCompress, createGzip, type Gzip } from 'node:zlib'
-import { type Coding, compressedFields, isCompressible } from '../core/content-coding.js'
+import { acceptedCoding, type Coding, compressedFields, isCompressible } from '../core/content-coding.js'
 import type { Fields } from '../core/headers.js'
 import type { CompressionSpec } from '../core/spec.js'
 import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } from './stream.js'
@@ -9,7 +9,13 @@ import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } 
 const GZIP = { level: 5 }
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
 
-export class CompressingStream implements ClientStream, ClientEvents {
+/** The client's stream as it is, or one that compresses, as its client likes it. */
+export function compressing(client: ClientStream, spec: CompressionSpec): ClientStream {
+  const coding = acceptedCoding(client.head.fields)
+  return coding === null ? client : new CompressingStream(client, coding, spec)
+}
+
+class CompressingStream implements ClientStream, ClientEvents {
   readonly head: RequestHead
   events: ClientEvents | null
   private readonly inner: ClientStream

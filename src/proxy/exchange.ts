@@ -9,14 +9,13 @@
 // answered: the head of an answer has gone to the client, a service's or ours; there will be no other.
 // over: the one state in which nothing is sent any more; every path ends in it, and every path there writes one line of the access log.
 import type { AccessEntry } from '../core/access-line.js'
-import { acceptedCoding } from '../core/content-coding.js'
-import { grpcFromHttp, isGrpcContentType, parseGrpcTimeout } from '../core/grpc.js'
+import { parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
 import { type Admission, admit, isGrpcCall, translates } from './admission.js'
-import { answerJson, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
+import { answerJson, grpcFault, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
-import { CompressingStream } from './compress.js'
+import { compressing } from './compress.js'
 import { GrpcWebStream, webCall } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { Ledger } from './ledger.js'
@@ -25,7 +24,7 @@ import type { Choice, Route } from './routes.js'
 import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 import { acceptsTrailers, upstreamHead } from './upstream-head.js'
-import { agreeUpgrade } from './websocket.js'
+import { agreeUpgrade, upgradeFault } from './websocket.js'
 
 // RST_STREAM's: the answer is not complete.
 const INTERNAL_ERROR = 2
@@ -85,8 +84,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     const { rules } = route
     this.target = target
     this.ledger.routed(rules)
-    const coding = rules.compression ? acceptedCoding(this.client.head.fields) : null
-    if (coding !== null) this.client = new CompressingStream(this.client, coding, this.traffic.settings.compression)
+    if (rules.compression) this.client = compressing(this.client, this.traffic.settings.compression)
     this.attempts = new Attempts(this, { route, head: this.client.head, client: this.entry.client, traffic: this.traffic })
     this.clocks.startDeadline(rules.totalTimeoutMs)
     this.attempts.next()
@@ -147,11 +145,12 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   requestEnd(trailers: Fields): void {
     this.clocks.touch()
     this.body.end(trailers.length === 0 ? trailers : trailerFields(trailers))
-    if (this.isTunnel && this.isAnswerSent) this.finish()
+    this.finishIfOver()
   }
 
   requestDrained(bytes: number): void {
     this.body.drained(bytes)
+    this.finishIfOver()
   }
 
   informational(status: number, fields: Fields): void {
@@ -160,8 +159,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   answerHead(status: number, fields: Fields, end: 'now' | 'later'): void {
-    const { entry } = this
-    entry.headMs = this.clocks.passedMs
+    this.entry.headMs = this.clocks.passedMs
     const pauseMs = this.attempts!.answered(status, { fields, end }, this.body.isReplayable)
     if (pauseMs !== null) {
       this.clocks.stopSilence()
@@ -169,19 +167,16 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
       this.attempts!.repeat(pauseMs)
       return
     }
-    entry.grpcStatus = fieldValue(fields, 'grpc-status') ?? null
-    if (this.grpc && entry.grpcStatus === null && !isGrpcContentType(fieldValue(fields, 'content-type'))) {
-      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status} from ${entry.upstream}`, grpc: grpcFromHttp(status) })
+    this.entry.grpcStatus = fieldValue(fields, 'grpc-status') ?? null
+    const fault = this.grpc ? grpcFault(status, fields) : upgradeFault(status, fields, this.asked!, this.client.head)
+    if (fault !== null) {
+      this.refuse(refusalOf(fault, this.entry.upstream))
       return
     }
     const passed = status === 101 ? agreeUpgrade(fields, this.asked!, this.client.head) : fields
-    if (passed === null) {
-      this.refuse({ code: 'UPSTREAM_PROTOCOL', message: `${entry.upstream}: 101 without the proof of an upgrade` })
-      return
-    }
-    this.body.forget()
     this.beginAnswer(status)
     this.isTunnel = status === 101
+    this.body.answered(this.isTunnel ? 'tunnel' : 'answer')
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     this.clocks.watchSilence(this.grpc ? timeoutMs : idleTimeoutMs)
     if (end === 'now') this.answerComplete()
@@ -208,10 +203,11 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
 
   answerSent(): void {
     this.isAnswerSent = true
-    if (!this.isTunnel || this.body.isComplete) this.finish()
+    this.finishIfOver()
   }
 
   failed(failure: Failure): void {
+    if (this.phase === 'over') return
     const attempts = this.attempts!
     attempts.upstream = null
     this.clocks.stopSilence()
@@ -283,6 +279,13 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.clocks.stop()
     this.attempts!.complete(this.body.isComplete)
     this.body.discard()
+  }
+
+  /** A tunnel is over when both directions have ended and nothing of them is here any more. */
+  private finishIfOver(): void {
+    if (!this.isAnswerSent || (this.isTunnel && !this.body.isDelivered)) return
+    if (this.isTunnel) this.attempts?.complete(true)
+    this.finish()
   }
 
   private finish(): void {

@@ -19,9 +19,12 @@ export class RequestBody {
   private upstream: UpstreamStream | null = null
   private drainedBytes = 0
   private grantedBytes = 0
+  /** What a client sends before its tunnel is agreed to is no request body: it waits, or a service without a tunnel would read it as requests. */
+  private isTunnelAwaited: boolean
 
   constructor(client: ClientStream) {
     this.client = client
+    this.isTunnelAwaited = client.head.upgrade !== null
     this.isBodyless = client.head.bodyless
     this.isComplete = client.head.bodyless
   }
@@ -29,6 +32,11 @@ export class RequestBody {
   /** May the whole of what came so far be sent once more? */
   get isReplayable(): boolean {
     return this.mode === 'keep'
+  }
+
+  /** Has all of it left towards the service? */
+  get isDelivered(): boolean {
+    return this.isComplete && this.drainedBytes >= this.bytes
   }
 
   /** Does somebody wait for what comes? */
@@ -44,20 +52,33 @@ export class RequestBody {
       return
     }
     if (this.mode === 'keep') this.keep(chunk, start, end)
-    this.upstream?.sendData(chunk, start, end)
+    if (!this.isTunnelAwaited) this.upstream?.sendData(chunk, start, end)
   }
 
   end(trailers: Fields): void {
     if (this.isComplete) return
     this.isComplete = true
     this.trailers = trailers
-    this.upstream?.sendEnd(trailers)
+    if (!this.isTunnelAwaited) this.upstream?.sendEnd(trailers)
   }
 
   /** Sends the body to this attempt, from its first byte on. */
   sendTo(upstream: UpstreamStream): void {
     this.upstream = upstream
     this.drainedBytes = 0
+    if (!this.isTunnelAwaited) this.sendKept(upstream)
+  }
+
+  /** The answer has begun: nothing will be repeated, and a tunnel that is agreed to takes what waited for it. */
+  answered(what: 'answer' | 'tunnel'): void {
+    if (what === 'tunnel') {
+      this.isTunnelAwaited = false
+      this.sendKept(this.upstream!)
+    }
+    this.forget()
+  }
+
+  private sendKept(upstream: UpstreamStream): void {
     if (this.kept !== null) for (const chunk of this.kept) upstream.sendData(chunk, 0, chunk.length)
     if (this.bytes > REPLAY_BYTES) this.forget()
     if (this.isComplete && !this.isBodyless) upstream.sendEnd(this.trailers)
@@ -77,8 +98,7 @@ export class RequestBody {
     this.upstream = null
   }
 
-  /** The answer has begun: nothing will be repeated. */
-  forget(): void {
+  private forget(): void {
     if (this.mode === 'keep') this.mode = 'pass'
     this.kept = null
   }
@@ -95,7 +115,7 @@ export class RequestBody {
 
   /** Without a receiver everything is kept: the client's credit bounds it. */
   private keep(chunk: Buffer, start: number, end: number): void {
-    if (this.upstream !== null && this.bytes > REPLAY_BYTES) {
+    if (this.upstream !== null && this.bytes > REPLAY_BYTES && !this.isTunnelAwaited) {
       this.forget()
       return
     }

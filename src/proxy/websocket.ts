@@ -1,7 +1,7 @@
 // WebSocket between protocols: HTTP/1 proves the upgrade with a key and its digest, HTTP/2's Extended CONNECT has neither (RFC 8441 5.1).
 import { createHash, randomBytes } from 'node:crypto'
 import { type Fields, fieldValue } from '../core/headers.js'
-import type { RequestHead, UpstreamHead } from './stream.js'
+import type { Failure, RequestHead, UpstreamHead } from './stream.js'
 
 // RFC 6455 1.3.
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -13,17 +13,29 @@ export function askUpgrade(fields: Fields, to: 'h2c' | 'http1'): Fields {
   return key === undefined ? [...fields, 'sec-websocket-key', randomBytes(16).toString('base64')] : fields
 }
 
-/** The fields of a service's 101 in the words of the client's protocol; null where the service has not proved that it understood.
+/** Why a service's head cannot be passed on to a client that asked for an upgrade; null: it can.
  *  asked: the request's head as it went to the service; to: the client's. */
-export function agreeUpgrade(fields: Fields, asked: UpstreamHead, to: RequestHead): Fields | null {
-  const proof = fieldValue(fields, 'sec-websocket-accept')
-  const askedKey = fieldValue(asked.fields, 'sec-websocket-key')
-  const key = fieldValue(to.fields, 'sec-websocket-key')
+export function upgradeFault(status: number, fields: Fields, asked: UpstreamHead, to: RequestHead): Failure | null {
+  if (asked.upgrade === null) return null
+  // To HTTP/2's client any 2xx says that the tunnel is there: an HTTP/1 service that does not know the upgrade says 200, and means a page.
+  if (status >= 200 && status < 300 && to.protocol === 'h2c') return notAgreed(`HTTP ${status} to an upgrade`)
+  const key = fieldValue(asked.fields, 'sec-websocket-key')
   // The client checks a proof for its own key; one for ours is ours to check.
-  if (askedKey !== undefined && askedKey !== key && proof !== digest(askedKey)) return null
+  if (status !== 101 || key === undefined || key === fieldValue(to.fields, 'sec-websocket-key')) return null
+  return fieldValue(fields, 'sec-websocket-accept') === digest(key) ? null : notAgreed('101 without the proof of an upgrade')
+}
+
+function notAgreed(message: string): Failure {
+  return { code: 'UPSTREAM_PROTOCOL', message, again: 'no' }
+}
+
+/** The fields of a service's 101 in the words of the client's protocol. */
+export function agreeUpgrade(fields: Fields, asked: UpstreamHead, to: RequestHead): Fields {
   const bare = without(fields, 'sec-websocket-accept')
+  const key = fieldValue(to.fields, 'sec-websocket-key')
   if (key === undefined) return bare
-  return [...bare, 'sec-websocket-accept', askedKey === key && proof !== undefined ? proof : digest(key)]
+  const proof = fieldValue(asked.fields, 'sec-websocket-key') === key ? fieldValue(fields, 'sec-websocket-accept') : undefined
+  return [...bare, 'sec-websocket-accept', proof ?? digest(key)]
 }
 
 function digest(key: string): string {

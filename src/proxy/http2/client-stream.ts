@@ -103,7 +103,8 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
   fail(failure: Failure): void {
     if (this.isOver) return
     this.isOver = true
-    this.events.failed(failure)
+    // Its answer is complete, and stands; a tunnel's other direction has failed.
+    if (!this.isRemoteEnded || this.head.upgrade !== null) this.events.failed(failure)
   }
 
   hasSent(bytes: number): void {

@@ -170,7 +170,7 @@ export class ServerConnection extends Connection {
   private settle(): void {
     for (const stream of this.unsettled) {
       if (stream.isClosed || stream.isRemoteEnded) continue
-      if (stream.isLocalEnded) this.resetStream(stream, CODE.NO_ERROR)
+      if (!stream.isServed) this.resetStream(stream, CODE.NO_ERROR)
       else stream.awaitBody()
     }
     this.unsettled.length = 0
@@ -180,6 +180,7 @@ export class ServerConnection extends Connection {
    *  Not before the end of this read: the rest of the request may be in it. */
   answered(stream: ServerStream): void {
     if (stream.isRemoteEnded) this.forget(stream)
+    else if (stream.isServed) return
     else if (this.isReading) this.unsettled.push(stream)
     else this.resetStream(stream, CODE.NO_ERROR)
   }
@@ -187,21 +188,21 @@ export class ServerConnection extends Connection {
   /** The client stands still where it must not. */
   stalled(stream: ServerStream): void {
     if (stream.isClosed) return
-    const told = !stream.isLocalEnded
+    const told = stream.isServed
     this.resetStream(stream, CODE.CANCEL)
     if (told) stream.events?.clientGone('stalled')
   }
 
   streamFault(stream: ServerStream, code: number): void {
     if (stream.isClosed) return
-    const told = !stream.isLocalEnded
+    const told = stream.isServed
     this.resetStream(stream, code)
     if (told) stream.events?.clientGone('malformed')
     this.countReset()
   }
 
   protected peerReset(stream: ServerStream): void {
-    const told = !stream.isLocalEnded
+    const told = stream.isServed
     this.forget(stream)
     if (!told) return
     stream.events?.clientGone('reset')
@@ -275,7 +276,7 @@ export class ServerConnection extends Connection {
   private lose(why: 'closed' | 'malformed'): void {
     for (const record of this.streams.all()) {
       const stream = record as ServerStream
-      const told = !stream.isLocalEnded && !stream.isClosed
+      const told = stream.isServed && !stream.isClosed
       this.forget(stream)
       if (told) stream.events?.clientGone(why)
     }

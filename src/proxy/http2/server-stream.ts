@@ -14,6 +14,8 @@ export class ServerStream extends StreamRecord implements ClientStream {
   events: ClientEvents | null = null
   private readonly connection: ServerConnection
   private isHeadSent = false
+  /** Its 101 is sent: each direction ends by itself. */
+  private isTunnel = false
   /** Runs while the request body stands still; there only where it did not come with its head. */
   private bodyDelay: Delay | null = null
   /** Runs while something of the answer waits for the client. */
@@ -28,6 +30,11 @@ export class ServerStream extends StreamRecord implements ClientStream {
     this.sendWindow = connection.output.initialWindow
   }
 
+  /** Has whoever serves it something to wait for? */
+  get isServed(): boolean {
+    return !this.isLocalEnded || (this.isTunnel && !this.isRemoteEnded)
+  }
+
   /** 101 is HTTP/1's (RFC 9113 8.6). */
   sendInformational(status: number, fields: Fields): void {
     if (this.isClosed || this.isHeadSent || status === 101 || this.connection.wire.isBlocked) return
@@ -40,7 +47,8 @@ export class ServerStream extends StreamRecord implements ClientStream {
     // An exchange that is answered has limits of its own; a call whose client is silent for long is none that dribbles its body.
     this.bodyDelay?.stop()
     const { output } = this.connection
-    if (status === 101) output.answerHead(this, '200', withoutAccept(fields), 0)
+    this.isTunnel = status === 101
+    if (this.isTunnel) output.answerHead(this, '200', withoutAccept(fields), 0)
     else output.answerHead(this, String(status), fields, end === 'now' ? FLAG.END_STREAM : 0)
   }
 
@@ -68,7 +76,7 @@ export class ServerStream extends StreamRecord implements ClientStream {
         return
       }
     }
-    if (this.isLocalEnded) {
+    if (!this.isServed) {
       this.connection.grant(this, end - start)
       return
     }
@@ -88,8 +96,10 @@ export class ServerStream extends StreamRecord implements ClientStream {
     }
     this.isRemoteEnded = true
     this.bodyDelay?.stop()
-    if (this.isLocalEnded) this.connection.forget(this)
-    else this.events?.requestEnd(trailers)
+    const isAnswered = this.isLocalEnded
+    if (isAnswered) this.connection.forget(this)
+    if (!isAnswered || this.isTunnel) this.events?.requestEnd(trailers)
+    if (isAnswered && this.isTunnel) this.events?.answerSent()
   }
 
   hasSent(bytes: number): void {
@@ -98,7 +108,7 @@ export class ServerStream extends StreamRecord implements ClientStream {
 
   hasSentEnd(): void {
     this.connection.answered(this)
-    this.events?.answerSent()
+    if (!this.isServed) this.events?.answerSent()
   }
 
   holdingBegan(): void {
