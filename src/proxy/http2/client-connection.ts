@@ -8,9 +8,10 @@ import { Wire } from '../wire.js'
 import type { Http2Attempt } from './client-stream.js'
 import { Connection } from './connection.js'
 import { areTrailersSound } from './field-checks.js'
-import { EARNED_BY_REQUEST, NOISE_OF_FRAME } from './floods.js'
-import { CODE, FLAG, MAX_STREAM_ID, PREFACE, SETTING, writePing } from './frames.js'
+import { CancelMeter, EARNED_BY_REQUEST, NOISE_OF_FRAME } from './floods.js'
+import { CODE, MAX_STREAM_ID, PREFACE, SETTING, writePing } from './frames.js'
 import { DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
+import { writeRequestHead } from './request-writer.js'
 import { answerLength, readResponseHead } from './response-head.js'
 import { connectionLost, nonsense, resetFailure, unreachable, WENT_AWAY } from './upstream-failures.js'
 
@@ -39,6 +40,7 @@ export class ClientConnection extends Connection {
   private isLeaving = false
   /** Its end has been told to the pool. */
   private isTold = false
+  private readonly cancels = new CancelMeter()
   private readonly setupDelay = new Delay(this)
   private readonly idleDelay = new Delay(this)
   private readonly aliveDelay = new Delay(this)
@@ -100,30 +102,8 @@ export class ClientConnection extends Connection {
     this.streams.add(attempt)
     if (this.streams.size === 1) this.becameBusy()
     attempt.isOpen = true
-    this.writeHead(attempt)
+    attempt.isLocalEnded = writeRequestHead(output, attempt.id, head)
     return null
-  }
-
-  private writeHead(attempt: Http2Attempt): void {
-    const { output } = this
-    const { head } = attempt
-    const isTunnel = head.upgrade !== null
-    const at = output.headBegun()
-    output.field(':method', isTunnel ? 'CONNECT' : head.method)
-    if (isTunnel) output.field(':protocol', 'websocket')
-    output.field(':scheme', head.scheme)
-    output.field(':path', head.target)
-    output.field(':authority', head.authority)
-    if (isTunnel) for (let place = 0; place < head.fields.length; place += 2) this.tunnelField(head.fields[place]!, head.fields[place + 1]!)
-    else output.fields(head.fields)
-    const ends = head.bodyless && !isTunnel
-    output.headDone(at, attempt.id, ends ? FLAG.END_STREAM : 0)
-    attempt.isLocalEnded = ends
-  }
-
-  /** The key is HTTP/1's (RFC 8441 5). */
-  private tunnelField(name: string, value: string): void {
-    if (name !== 'sec-websocket-key') this.output.field(name, value)
   }
 
   private becameBusy(): void {
@@ -137,6 +117,13 @@ export class ClientConnection extends Connection {
     this.isLeaving = true
     this.owner.leaves(this)
     this.finishIfIdle()
+  }
+
+  /** Of a complete answer a service has nothing to undo: that end is no error. */
+  giveUp(attempt: Http2Attempt): void {
+    if (attempt.isClosed) return
+    this.resetStream(attempt, attempt.isRemoteEnded ? CODE.NO_ERROR : CODE.CANCEL)
+    if (this.cancels.add(performance.now())) this.leave()
   }
 
   private finishIfIdle(): void {
@@ -198,6 +185,8 @@ export class ClientConnection extends Connection {
       return
     }
     const isTunnel = attempt.head.upgrade !== null && status < 300
+    // A tunnel that is refused was a request without a body.
+    if (attempt.head.upgrade !== null && !isTunnel) attempt.sendEnd([])
     if (isEmpty) attempt.lengthLeft = 0
     else if (!isTunnel) attempt.lengthLeft = answerLength
     attempt.hasHead = true

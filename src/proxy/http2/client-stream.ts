@@ -59,10 +59,9 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
     if (this.isOpen && !this.isClosed && !this.isLocalEnded) this.connection!.output.end(this, trailers)
   }
 
-  /** Of a complete answer a service has nothing to undo: that end is no error. */
   cancel(): void {
     this.isOver = true
-    if (this.isOpen) this.connection!.resetStream(this, this.isRemoteEnded ? CODE.NO_ERROR : CODE.CANCEL)
+    if (this.isOpen) this.connection!.giveUp(this)
     else if (this.isWaiting) this.owner.waitEnded(this, 'cancelled')
   }
 

@@ -1,51 +1,46 @@
 // How much trouble one connection may make: counters without a clock of their own, every limit beside its reason.
 
-/** `slow`: read nothing more from it until this second is over.  `stop`: GOAWAY ENHANCE_YOUR_CALM. */
-export type FloodVerdict = 'fine' | 'slow' | 'stop'
-
 const WINDOW_MS = 1000
-// A connection that was slowed and still brings so many times its allowance of resets is no busy client: a polite one stops when it is not read.
-const DEBT_FACTOR = 4
+// What a second's allowance leaves unread of a polite client is a few frames: it waits for answers.  A flood has thousands more in hand…
+const CROWDED_BYTES = 8 * 1024
+// …and still has them after so many seconds.
+const MAX_CROWDED_SECONDS = 3
 
 /** Streams that are opened and reset, by the peer or because it provoked it (CVE-2023-44487, CVE-2025-8671), per second.
- *  Beyond the allowance a connection is read no more until the second is over; what one burst brought beyond it is a debt,
- *  which a later second below the allowance pays off.  Sequential cancels overshoot by one or two, so they never run up a debt. */
+ *  Beyond the allowance nothing of the connection is looked at until the second is over.  A flood has brought much more by then, second after second;
+ *  who cancels call after call has not, however fast it does it. */
 export class ResetMeter {
   private readonly maxPerSecond: number
   private windowStartMs = 0
   private count = 0
-  private debt = 0
+  private crowdedSeconds = 0
 
   constructor(maxPerSecond: number) {
     this.maxPerSecond = maxPerSecond
   }
 
-  /** One more reset. */
-  add(nowMs: number): FloodVerdict {
-    this.roll(nowMs)
+  /** One more reset.  Returns 0, or for how many ms the connection is to be left alone. */
+  add(nowMs: number): number {
+    if (nowMs - this.windowStartMs >= WINDOW_MS) {
+      this.windowStartMs = nowMs
+      this.count = 0
+    }
     this.count++
-    if (this.count <= this.maxPerSecond) return 'fine'
-    const debt = this.debt + this.count - this.maxPerSecond
-    return debt > this.maxPerSecond * DEBT_FACTOR ? 'stop' : 'slow'
+    return this.count <= this.maxPerSecond ? 0 : Math.max(1, this.windowStartMs + WINDOW_MS - nowMs)
   }
 
-  /** How long the connection is to be left unread after `slow`. */
-  pauseMs(nowMs: number): number {
-    return Math.max(1, this.windowStartMs + WINDOW_MS - nowMs)
-  }
-
-  private roll(nowMs: number): void {
-    const passed = Math.floor((nowMs - this.windowStartMs) / WINDOW_MS)
-    if (passed <= 0) return
-    this.debt = Math.max(0, this.debt + this.count - passed * this.maxPerSecond)
-    this.windowStartMs += passed * WINDOW_MS
-    this.count = 0
+  /** The pause is over, and so many bytes wait.  Returns true where this is a flood: GOAWAY ENHANCE_YOUR_CALM. */
+  isFlood(waitingBytes: number): boolean {
+    this.crowdedSeconds = waitingBytes >= CROWDED_BYTES ? this.crowdedSeconds + 1 : 0
+    return this.crowdedSeconds > MAX_CROWDED_SECONDS
   }
 }
 
 // A burst of 2,000 useless frames is 34 KiB of PINGs: no client of good will sends it, none that is merely odd is hit.
 const NOISE_LIMIT = 2000
 const NOISE_PER_SECOND = 500
+// A burst of small DATA frames is credited by the peer when it has read them: what they earned must still be there then.
+const NOISE_CREDIT = 100_000
 /** What a request, and a DATA frame of ours, earn: some libraries tell two small window updates per DATA frame. */
 export const EARNED_BY_REQUEST = 8
 export const EARNED_BY_DATA = 4
@@ -62,7 +57,7 @@ export class NoiseMeter {
 
   /** Useful work: lowers the level. */
   earn(amount: number): void {
-    this.level = this.level > amount ? this.level - amount : 0
+    this.level = Math.max(-NOISE_CREDIT, this.level - amount)
   }
 
   /** One more.  Returns true while it is worth a look at the clock: only `isTooMuch` decides. */
@@ -74,8 +69,25 @@ export class NoiseMeter {
   isTooMuch(nowMs: number): boolean {
     const passed = Math.max(0, nowMs - this.sinceMs)
     this.sinceMs = nowMs
-    this.level = Math.max(0, this.level - (passed / 1000) * NOISE_PER_SECOND)
+    if (this.level > 0) this.level = Math.max(0, this.level - (passed / 1000) * NOISE_PER_SECOND)
     return this.level > NOISE_LIMIT
+  }
+}
+
+// nghttp2's servers (node:http2 too) end a connection with GOAWAY INTERNAL_ERROR after 1,000 resets with a refill of 33 a second, and take all its calls along.
+const CANCEL_LIMIT = 800
+const CANCELS_PER_SECOND = 30
+
+/** Our own cancels on one connection to a service. */
+export class CancelMeter {
+  private level = 0
+  private sinceMs = 0
+
+  /** One more.  Returns true where the connection should take no new streams: what it has may still be cancelled. */
+  add(nowMs: number): boolean {
+    this.level = Math.max(0, this.level - ((nowMs - this.sinceMs) / 1000) * CANCELS_PER_SECOND) + 1
+    this.sinceMs = nowMs
+    return this.level > CANCEL_LIMIT
   }
 }
 

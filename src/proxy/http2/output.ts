@@ -8,6 +8,8 @@ import type { StreamRecord } from './stream-record.js'
 
 /** Below this a loop beats the call into C++. */
 const LOOP_BYTES = 48
+/** A held frame of this size is worth the window updates it earns; a smaller one may be what a peer with crumbs of windows asks for. */
+const SOUND_BYTES = 1024
 
 export class Output {
   readonly wire: Wire
@@ -16,7 +18,7 @@ export class Output {
   window = DEFAULT_WINDOW_BYTES
   /** Of new streams. */
   initialWindow = DEFAULT_WINDOW_BYTES
-  /** DATA frames that went out at once: work that earns the peer some frames about it (floods.ts). */
+  /** DATA frames that went out: work that earns the peer some frames about it (floods.ts). */
   dataFrames = 0
   private first: StreamRecord | null = null
   private last: StreamRecord | null = null
@@ -222,6 +224,7 @@ export class Output {
       this.dataHead(stream, count)
       queue.take(count, this.wire.buffer, this.wire.length)
       this.wire.length += count
+      if (count >= SOUND_BYTES) this.dataFrames++
       if (queue.bytes === 0) stream.held = null
       const isLast = stream.held === null && stream.heldEnd !== null && stream.heldEnd.length === 0
       if (isLast) this.endHeld(stream, count)

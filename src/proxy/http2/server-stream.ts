@@ -123,7 +123,8 @@ export class ServerStream extends StreamRecord implements ClientStream {
 
   /** The read that brought the head is over, and the body is not. */
   awaitBody(): void {
-    if (this.isHeadSent) return
+    // In a tunnel it is the service's turn first.
+    if (this.isHeadSent || this.head.upgrade !== null) return
     this.bodyDelay ??= new Delay(this)
     this.bodyDelay.start(this.connection.settings.bodyTimeoutMs)
   }

@@ -1,42 +1,34 @@
 // The counters behind the guards: each at its edge, the clock in the test's hand.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { EARNED_BY_DATA, NoiseMeter, ResetMeter } from '../../../src/proxy/http2/floods.js'
+import { CancelMeter, EARNED_BY_DATA, NoiseMeter, ResetMeter } from '../../../src/proxy/http2/floods.js'
 
 describe('resets per second', () => {
-  it('up to the allowance are fine, one more slows the connection down until the second is over', () => {
+  it('up to the allowance nothing happens, one more and the connection waits until the second is over', () => {
     const meter = new ResetMeter(10)
-    for (let at = 0; at < 10; at++) assert.equal(meter.add(5000), 'fine')
-    assert.deepEqual([meter.add(5400), meter.pauseMs(5400)], ['slow', 600])
-    assert.equal(meter.add(6000), 'fine')
+    for (let at = 0; at < 10; at++) assert.equal(meter.add(5000), 0)
+    assert.equal(meter.add(5400), 600)
+    assert.equal(meter.add(6000), 0)
   })
 
-  it('far above it in one second stop the connection', () => {
+  it('much that waits after four pauses in a row is a flood', () => {
     const meter = new ResetMeter(10)
-    const verdicts = Array.from({ length: 60 }, () => meter.add(100))
-    assert.deepEqual([verdicts.indexOf('slow'), verdicts.indexOf('stop')], [10, 50])
+    assert.deepEqual(
+      [1, 2, 3, 4].map(() => meter.isFlood(8192)),
+      [false, false, false, true],
+    )
   })
 
-  it('a burst beyond the allowance in every second runs up a debt that stops the connection', () => {
+  it('a burst that is worked off within three pauses is none, however often it comes', () => {
     const meter = new ResetMeter(10)
-    const seconds: string[] = []
-    for (let second = 0; second < 6; second++) for (let at = 0; at < 20; at++) seconds[second] = meter.add(second * 1000)
-    assert.deepEqual(seconds, ['slow', 'slow', 'slow', 'slow', 'stop', 'stop'])
-  })
-
-  it('a quiet second pays a debt off', () => {
-    const meter = new ResetMeter(10)
-    for (let second = 0; second < 100; second += 2) for (let at = 0; at < 20; at++) assert.notEqual(meter.add(second * 1000), 'stop')
-  })
-
-  it('4,000 sequential ones that overshoot by one per second never stop it', () => {
-    const meter = new ResetMeter(500)
-    let nowMs = 0
-    for (let at = 0; at < 4000; at++) {
-      const verdict = meter.add(nowMs)
-      assert.notEqual(verdict, 'stop')
-      if (verdict === 'slow') nowMs += meter.pauseMs(nowMs)
+    for (let burst = 0; burst < 20; burst++) {
+      for (const waiting of [60_000, 40_000, 20_000, 300]) assert.equal(meter.isFlood(waiting), false)
     }
+  })
+
+  it('sequential cancels at any speed leave little behind, and are no flood', () => {
+    const meter = new ResetMeter(500)
+    for (let pause = 0; pause < 100; pause++) assert.equal(meter.isFlood(8191), false)
   })
 })
 

@@ -1,6 +1,7 @@
 // How attempts are spread over the connections to one service: how many, how full, in which order, and what their ends do.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttp2Server } from 'node:http2'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -161,6 +162,34 @@ describe('connections', () => {
 })
 
 describe('a connection that ends', () => {
+  it('by our own cancels: before a service of node:http2 takes 1,000 of them for an attack, another connection has taken over', async () => {
+    let goaways = 0
+    const server = createHttp2Server()
+    const sessions = new Set<{ destroy(): void }>()
+    server.on('session', session => {
+      sessions.add(session)
+      session.on('error', () => goaways++)
+    })
+    server.on('stream', stream => stream.on('error', () => {}))
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const pool = poolOf({ port: (server.address() as { port: number }).port })
+    for (let round = 0; round < 50; round++) {
+      const calls = openMany(pool, 50)
+      for (const { record, attempt } of calls)
+        if (!attempt.isOpen) await record.until(one => one.seen.includes('opened') || one.failure !== null)
+      await new Promise(resolve => setTimeout(resolve, 2))
+      for (const { record, attempt } of calls) {
+        assert.equal(record.failure, null)
+        attempt.cancel()
+      }
+    }
+    assert.deepEqual([pool.load, goaways], [0, 0])
+    assert.ok(sessions.size >= 3, `${sessions.size} connections`)
+    pool.retire()
+    for (const session of sessions) session.destroy()
+    await new Promise(resolve => server.close(resolve))
+  })
+
   it('with GOAWAY: streams up to the last id finish, those above fail unsent, a new connection is opened at once', async () => {
     const service = await rawService(() => {})
     const pool = poolOf(service)
