@@ -63,6 +63,10 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
 
   received(chunk: Buffer, start: number, end: number): void {
     if (this.isDeaf) return
+    if (this.isHeld) {
+      this.holdBack(chunk, start, end)
+      return
+    }
     this.isReading = true
     this.read(chunk, start, end)
     this.isReading = false

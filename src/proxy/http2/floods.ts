@@ -4,7 +4,7 @@ const WINDOW_MS = 1000
 // What a second's allowance leaves unread of a polite client is a few frames: it waits for answers.  A flood has thousands more in hand…
 const CROWDED_BYTES = 8 * 1024
 // …and still has them after so many seconds.
-const MAX_CROWDED_SECONDS = 3
+const MAX_CROWDED_SECONDS = 2
 
 /** Streams that are opened and reset, by the peer or because it provoked it (CVE-2023-44487, CVE-2025-8671), per second.
  *  Beyond the allowance nothing of the connection is looked at until the second is over.  A flood has brought much more by then, second after second;

@@ -8,6 +8,9 @@ const REST_BYTES = 64
 export abstract class FrameReader {
   /** Nothing that comes is read any more. */
   protected isDeaf = false
+  /** For a while nothing is looked at: what comes waits. */
+  protected isHeld = false
+  private backlog: Buffer | null = null
   /** The stream whose header block is not complete: only its CONTINUATION may come. */
   protected openBlockId = 0
   /** Of the client's preface; a client itself gets none. */
@@ -36,7 +39,7 @@ export abstract class FrameReader {
 
   protected read(chunk: Buffer, start: number, end: number): void {
     let at = this.prefaceLeft > 0 ? this.readPreface(chunk, start, end) : start
-    while (at < end && !this.isDeaf) {
+    while (at < end && !this.isDeaf && !this.isHeld) {
       if (this.dataLeft > 0 || this.paddingLeft > 0) at = this.dataBytes(chunk, at, end)
       else if (this.restLength > 0) at = this.readRest(chunk, at, end)
       else {
@@ -48,6 +51,20 @@ export abstract class FrameReader {
         at = next
       }
     }
+    if (at < end && this.isHeld && !this.isDeaf) this.holdBack(chunk, at, end)
+  }
+
+  /** Keeps what came while the connection is held.  A read or two: reading has been paused. */
+  protected holdBack(chunk: Buffer, start: number, end: number): void {
+    const fresh = chunk.subarray(start, end)
+    this.backlog = this.backlog === null ? Buffer.from(fresh) : Buffer.concat([this.backlog, fresh])
+  }
+
+  /** Gives back what was held, to be read anew. */
+  protected takeBacklog(): Buffer | null {
+    const { backlog } = this
+    this.backlog = null
+    return backlog
   }
 
   private readPreface(chunk: Buffer, start: number, end: number): number {

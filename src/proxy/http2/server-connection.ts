@@ -144,7 +144,9 @@ export class ServerConnection extends Connection {
   private answerRefusal(id: number, status: 431 | 501, ends: boolean): void {
     if (!this.mayControl()) return
     this.output.head(id, refusalFields(status, this.fields), FLAG.END_STREAM)
-    if (!ends) this.provoked(id, CODE.NO_ERROR)
+    // A refusal costs the decoding of its whole head: it counts as a reset that was provoked.
+    if (ends) this.countReset()
+    else this.provoked(id, CODE.NO_ERROR)
   }
 
   private trailers(stream: ServerStream, ends: boolean, verdict: Decoded): void {
@@ -215,15 +217,22 @@ export class ServerConnection extends Connection {
     this.countReset()
   }
 
+  /** Beyond the allowance: not one frame more of what this read has brought, so that a flood does not fill the worker's turn. */
   private countReset(): void {
-    const nowMs = performance.now()
-    const verdict = this.meter.add(nowMs)
-    if (verdict === 'fine' || this.isOver) return
-    if (verdict === 'stop') this.fail(CODE.ENHANCE_YOUR_CALM, 'too many streams are reset')
-    else if (!this.pauseDelay.isArmed) {
-      this.wire.pauseReading()
-      this.pauseDelay.start(Math.ceil(this.meter.pauseMs(nowMs) / PAUSE_STEP_MS) * PAUSE_STEP_MS)
-    }
+    const pauseMs = this.meter.add(performance.now())
+    if (pauseMs === 0 || this.isOver || this.isHeld) return
+    this.isHeld = true
+    this.wire.pauseReading()
+    this.pauseDelay.start(Math.ceil(pauseMs / PAUSE_STEP_MS) * PAUSE_STEP_MS)
+  }
+
+  /** The pause is over: first what waited, which may well end in the next pause. */
+  private goOn(): void {
+    const backlog = this.takeBacklog()
+    this.isHeld = false
+    if (this.meter.isFlood(backlog?.length ?? 0)) this.fail(CODE.ENHANCE_YOUR_CALM, 'too many streams are reset')
+    else if (backlog !== null) this.received(backlog, 0, backlog.length)
+    if (!this.isHeld && !this.isOver) this.wire.resumeReading()
   }
 
   protected goaway(): void {
@@ -240,7 +249,7 @@ export class ServerConnection extends Connection {
   }
 
   override expired(delay: Delay): void {
-    if (delay === this.pauseDelay) this.wire.resumeReading()
+    if (delay === this.pauseDelay) this.goOn()
     else if (delay === this.goodbyeDelay) this.drainFinally()
     else if (delay === this.idleDelay) this.sayGoodbye(CODE.NO_ERROR, 'idle')
     else if (delay === this.headDelay) this.headTooSlow()
