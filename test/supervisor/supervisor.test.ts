@@ -137,6 +137,33 @@ test('an instance with a probe is ready while the probe passes; one without when
   assert.equal(supervisor.get('a').status().reason, 'refused')
 })
 
+test('a gRPC service that tells NOT_SERVING is out of the routes at once, and its Watch is closed before its stop signal is sent', async () => {
+  const world = fakeWorld()
+  const routed: boolean[] = []
+  const supervisor: Supervisor = new Supervisor(world, () => routed.push(supervisor.get('model').ready))
+  const grpc: ProbeSpec = { ...probe, target: { kind: 'grpc', service: '' } }
+  supervisor.know([spec('model', { probe: grpc, address: { host: '127.0.0.1', port: 1 } })], [])
+  world.probes.set('model', 'SERVING')
+  await supervisor.open(['model'])
+  void supervisor.start(['model'], 'no')
+  await world.clock.advance(2_000)
+  assert.equal(routed.at(-1), true)
+  world.watches.get('model')?.tell('NOT_SERVING')
+  assert.equal(routed.at(-1), false)
+  const told = world.events.filter(event => event.kind === 'ready').at(-1)
+  assert.deepEqual(told, { kind: 'ready', atMs: told?.atMs, id: 'model', ready: false, reason: 'grpc health: NOT_SERVING' })
+  const program = world.shims.live.get('model')
+  const signalsWhenClosed: (number | undefined)[] = []
+  const closes = world.watches.delete.bind(world.watches)
+  world.watches.delete = id => {
+    signalsWhenClosed.push(program?.signals.length)
+    return closes(id)
+  }
+  await supervisor.stop(['model'])
+  assert.deepEqual(signalsWhenClosed, [0])
+  assert.equal(program?.signals.length, 1)
+})
+
 test('whoever routes traffic learns that an instance is unready before its stop signal is sent', async () => {
   const signalsWhenUnready: number[] = []
   const world = fakeWorld()
