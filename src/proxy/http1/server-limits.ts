@@ -8,8 +8,12 @@ import type { Http1ClientStream } from './server-stream.js'
 const DRAIN_GRACE_MS = 1000
 /** Of a body that nobody wants any more. */
 const DROP_MS = 1000
-/** A client that has ended its direction and to which nothing could be sent for so long has left. */
+/** A client that has ended its direction may have closed, or wait for its answer: bytes to a closed one come back as a reset.
+ *  Before its answer it is sent a 100, which every HTTP/1.1 client must be able to skip (RFC 9110 15.2), and a second one, which fails when the
+ *  first was answered by a reset; then ever more rarely.  Where that cannot be, one to which nothing could be sent for so long has left. */
+const PROBE_MS = 25
 const HALF_CLOSED_MS = 1000
+const MAX_DOUBLINGS = 3
 
 export interface Limited {
   /** No head, or none that is complete. */
@@ -28,6 +32,8 @@ export class ServerLimits implements Expiring {
   private readonly bodyClock = new Delay(this)
   private readonly sendClock = new Delay(this)
   private halfClosedStream: Http1ClientStream | null = null
+  private looks = 0
+  private isProbing = false
   /** How far the answer was when the half-closed limit was last looked at. */
   private sentBytes = 0
   /** What was not taken when the send limit was last looked at. */
@@ -57,8 +63,15 @@ export class ServerLimits implements Expiring {
 
   halfClosed(stream: Http1ClientStream): void {
     this.halfClosedStream = stream
+    this.looks = 0
+    this.lookAt(stream)
+  }
+
+  private lookAt(stream: Http1ClientStream): void {
     this.sentBytes = stream.sent
-    this.clock.start(HALF_CLOSED_MS)
+    this.isProbing = stream.probe()
+    const doublings = Math.min(this.looks++, MAX_DOUBLINGS + 1)
+    this.clock.start(!this.isProbing ? HALF_CLOSED_MS : doublings === 0 ? PROBE_MS : HALF_CLOSED_MS * 2 ** (doublings - 1))
   }
 
   /** A request is here. */
@@ -108,7 +121,11 @@ export class ServerLimits implements Expiring {
       else this.limited.lose('stalled')
     } else if (delay === this.bodyClock) this.limited.bodyExpired?.()
     else if (this.halfClosedStream === null) this.limited.headExpired?.()
-    else if (this.halfClosedStream.sent !== this.sentBytes || this.halfClosedStream.isHeld) this.halfClosed(this.halfClosedStream)
+    else this.halfClosedExpired(this.halfClosedStream)
+  }
+
+  private halfClosedExpired(stream: Http1ClientStream): void {
+    if (this.isProbing || stream.sent !== this.sentBytes || stream.isHeld) this.lookAt(stream)
     else this.limited.lose('closed')
   }
 }

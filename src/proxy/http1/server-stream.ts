@@ -90,6 +90,14 @@ export class Http1ClientStream implements ClientStream {
     this.wire.touch()
   }
 
+  /** Sends what a client that still waits skips, and one that has closed answers with a reset.  Returns false where there is no such thing. */
+  probe(): boolean {
+    if (this.state !== NOT_BEGUN || this.head.version !== 'HTTP/1.1') return false
+    writeText(this.wire, 'HTTP/1.1 100 Continue\r\n\r\n')
+    this.wire.touch()
+    return true
+  }
+
   sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {
     if (this.state !== NOT_BEGUN) return
     if (status === 101) {
