@@ -1,0 +1,108 @@
+// Who gets the next request: in turn by weight, or the less busy of two; per stream, whatever connection it came on.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { type Client, h2cClient, PROTOCOLS } from '../clients.js'
+import { echoClient, echoServer, unary } from '../grpc-echo.js'
+import { endpoint, startTestProxy } from '../start-proxy.js'
+import { askMany, closeAll, type NamedService, namedServices, tally } from './services.js'
+
+describe('round robin', () => {
+  let services: NamedService[]
+  before(async () => {
+    services = await namedServices(3)
+  })
+  after(() => closeAll(...services))
+
+  it('requests are shared by weight with an error below 2 %, and spread out', async () => {
+    const weights = [5, 3, 2]
+    const endpoints = services.map((service, at) => ({ ...service.endpoint, weight: weights[at]! }))
+    const proxy = await startTestProxy([{ prefix: '/w/', endpoints }])
+    for (const protocol of PROTOCOLS) {
+      const client = protocol.open(proxy.port)
+      // Over HTTP/1 each is a connection of its own.
+      const count = protocol.name === 'h2c' ? 1000 : 200
+      const counts = tally(await askMany(client, '/w/x', count, 8))
+      for (const [at, name] of ['a', 'b', 'c'].entries()) {
+        assert.ok(Math.abs(counts[name]! / count - weights[at]! / 10) < 0.02, `${protocol.name} ${JSON.stringify(counts)}`)
+      }
+      const inTurn = (await askMany(client, '/w/x', 20)).join('')
+      assert.doesNotMatch(inTurn, /aaaa|bbb|cc/, 'nobody gets its whole share at once')
+      client.close()
+    }
+    await proxy.stop()
+  })
+
+  it('one HTTP/2 client connection with 300 gRPC calls reaches all instances alike', async () => {
+    const echoes = await Promise.all(['a', 'b', 'c'].map(name => echoServer(name)))
+    const proxy = await startTestProxy([{ prefix: '/g/', protocol: 'h2c', endpoints: echoes.map(echo => endpoint(echo.port)) }])
+    const client = echoClient(proxy.port, '/g/')
+    const names: string[] = []
+    let begun = 0
+    const caller = async () => {
+      while (begun++ < 300) {
+        const result = await unary(client, 'unary', Buffer.from('x'))
+        assert.equal(result.code, 0, result.details)
+        names.push(String(result.trailing.get('server')[0]))
+      }
+    }
+    await Promise.all(Array.from({ length: 16 }, caller))
+    const counts = Object.values(tally(names))
+    assert.equal(counts.length, 3)
+    for (const count of counts) assert.ok(Math.abs(count - 100) < 6, JSON.stringify(counts))
+    client.close()
+    await proxy.stop()
+    for (const echo of echoes) echo.stop()
+  })
+})
+
+describe('least requests', () => {
+  const FAST_MS = 20
+  const SLOW_MS = 200
+  const REQUESTS = 300
+
+  for (const protocol of ['http1', 'h2c'] as const) {
+    it(`${protocol} services: one that is ten times slower gets far less, and the others’ callers do not wait for it`, async () => {
+      const services = await namedServices(3, { protocol })
+      const times = new Map(services.map(service => [service, FAST_MS]))
+      for (const service of services) {
+        service.reply = async () => {
+          await new Promise(resolve => setTimeout(resolve, times.get(service)))
+          return { body: service.name }
+        }
+      }
+      const rules = { protocol, endpoints: services.map(service => service.endpoint) }
+      const proxy = await startTestProxy([
+        { prefix: '/least/', ...rules, balance: { kind: 'least_requests' } },
+        { prefix: '/turns/', ...rules },
+      ])
+      const client = h2cClient(proxy.port)
+      const measure = async (path: string) => {
+        const tookMs: number[] = []
+        const timed: Client = {
+          ...client,
+          request: async wanted => {
+            const begun = performance.now()
+            const answer = await client.request(wanted)
+            tookMs.push(performance.now() - begun)
+            return answer
+          },
+        }
+        const counts = tally(await askMany(timed, path, REQUESTS, 12))
+        return { slow: counts.a ?? 0, wholeMs: tookMs.reduce((sum, ms) => sum + ms, 0) / 12 }
+      }
+      await measure('/least/x')
+      const even = await measure('/least/x')
+      times.set(services[0]!, SLOW_MS)
+      const least = await measure('/least/x')
+      const turns = await measure('/turns/x')
+      client.close()
+      await proxy.stop()
+      await closeAll(...services)
+      const told = JSON.stringify({ even, least, turns })
+      assert.ok(Math.abs(even.slow - 100) < 50, `alike while all are alike: ${told}`)
+      assert.ok(Math.abs(turns.slow - 100) < 10, `in turn whatever happens: ${told}`)
+      assert.ok(least.slow < 60, `its share falls: ${told}`)
+      assert.ok(least.wholeMs < turns.wholeMs * 0.75, `all is done sooner: ${told}`)
+    })
+  }
+})
