@@ -1,5 +1,5 @@
 // A connection to an HTTP/2 service: attempts become its streams, as many as it allows.
-// COST
+// What a call costs stands in connection.ts; an attempt makes one object, Http2Attempt.
 import type { EndpointAddress } from '../../core/spec.js'
 import { Delay } from '../delays.js'
 import type { Failure } from '../stream.js'
@@ -164,7 +164,7 @@ export class ClientConnection extends Connection {
 
   private trailers(attempt: Http2Attempt, ends: boolean): void {
     if (!ends || !areTrailersSound(this.fields)) this.answerFault(attempt, 'the answer has malformed trailers')
-    else attempt.answerDone(this.fields.slice())
+    else attempt.answerDone(this.fields)
   }
 
   private answerHead(attempt: Http2Attempt, ends: boolean): void {

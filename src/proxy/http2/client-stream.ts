@@ -1,5 +1,5 @@
 // One attempt at a service over HTTP/2: a request that waits for a stream, has one, or has ended.
-// COST
+// What a call costs stands in connection.ts.
 import type { Fields } from '../../core/headers.js'
 import { Delay } from '../delays.js'
 import type { Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from '../stream.js'

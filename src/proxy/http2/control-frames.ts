@@ -1,5 +1,5 @@
 // What every frame but DATA says, checked as RFC 9113 6 demands, for both ends of a connection.
-// COST
+// What a call costs stands in connection.ts: of this file 1-2 %.
 import { MAX_CONTINUATIONS, maxBlockBytes, NOISE_OF_FRAME, NOISE_OF_SETTINGS, SOUND_UPDATE_BYTES } from './floods.js'
 import { FrameReader } from './frame-reader.js'
 import { CODE, FLAG, FRAME, uint31At, uint32At } from './frames.js'

@@ -1,5 +1,5 @@
 // Cuts the bytes of a connection into frames: DATA goes on in pieces as it comes, every other frame whole.
-// COST
+// Costs 5-6 % of a unary call (connection.ts); of bulk nothing but a few integers per frame: DATA is handed on where it lies in the read buffer.
 import { CODE, FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, PREFACE, uint31At } from './frames.js'
 import type { StreamRecord } from './stream-record.js'
 

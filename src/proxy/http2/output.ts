@@ -1,5 +1,5 @@
 // What a connection sends: heads, DATA within the windows, and the line of streams that wait for it.
-// COST
+// Costs 10-12 % of a unary call, HPACK aside (connection.ts).  DATA is copied once, from the read buffer to the output; a loop does it below 48 bytes.
 import type { Fields } from '../../core/headers.js'
 import type { Wire } from '../wire.js'
 import { CODE, DEFAULT_WINDOW_BYTES, FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, MAX_WINDOW, putFrameHead } from './frames.js'

@@ -1,5 +1,5 @@
 // A client's HTTP/2 connection: its streams become requests, within the guards of the configuration.
-// COST
+// What a call costs stands in connection.ts; a request makes two objects here, its head and its stream.
 import type { ProxySpec } from '../../core/spec.js'
 import { Delay } from '../delays.js'
 import type { ServerOptions } from '../server-options.js'
@@ -158,7 +158,7 @@ export class ServerConnection extends Connection {
       this.streamFault(stream, CODE.PROTOCOL_ERROR)
       return
     }
-    stream.requestDone(this.fields.slice())
+    stream.requestDone(this.fields)
   }
 
   protected hasRead(): void {

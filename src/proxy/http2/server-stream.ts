@@ -1,5 +1,5 @@
 // One request of a client over HTTP/2.
-// COST
+// What a call costs stands in connection.ts.  Time limits exist only for a stream that has to wait: a unary call makes none.
 import type { Fields } from '../../core/headers.js'
 import { Delay } from '../delays.js'
 import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } from '../stream.js'
