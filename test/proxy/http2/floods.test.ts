@@ -32,6 +32,14 @@ describe('resets per second', () => {
   })
 })
 
+it('our own cancels: 800 at once are taken by any service, 30 a second for ever', () => {
+  const burst = new CancelMeter()
+  for (let at = 0; at < 800; at++) assert.equal(burst.add(1000), false)
+  assert.equal(burst.add(1000), true)
+  const steady = new CancelMeter()
+  for (let at = 0; at < 30_000; at++) assert.equal(steady.add((at * 1000) / 30), false)
+})
+
 describe('frames that carry nothing', () => {
   it('2,000 at once are let pass, one more is too much', () => {
     const meter = new NoiseMeter()
