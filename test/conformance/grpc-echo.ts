@@ -127,9 +127,18 @@ export interface EchoClient extends grpc.Client {
 /** A client whose calls go to `prefix`, with its own connection.  retries: `none` shows what the proxy says;
  *  `transparent` is what grpc-js does unless told otherwise: it sends again what was surely not begun. */
 export function echoClient(port: number, prefix = '/', retries: 'none' | 'transparent' = 'none'): EchoClient {
+  return buildClient(port, prefix, grpc.credentials.createInsecure(), { 'grpc.enable_retries': retries === 'none' ? 0 : 1 })
+}
+
+/** The same over TLS, with what grpc-js retries unless told otherwise.  root: the certificate it trusts; name: the one it expects there. */
+export function secureEchoClient(port: number, prefix: string, { root, name }: { root: Buffer; name: string }): EchoClient {
+  return buildClient(port, prefix, grpc.credentials.createSsl(root), { 'grpc.ssl_target_name_override': name })
+}
+
+function buildClient(port: number, prefix: string, credentials: grpc.ChannelCredentials, options: grpc.ClientOptions): EchoClient {
   const Echo = grpc.makeGenericClientConstructor(definition(prefix) as grpc.ServiceDefinition, 'Echo')
-  const client = new Echo(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
-    'grpc.enable_retries': retries === 'none' ? 0 : 1,
+  const client = new Echo(`127.0.0.1:${port}`, credentials, {
+    ...options,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,

@@ -7,7 +7,7 @@ import { missing } from '../external.js'
 import { endLater } from '../start-proxy.js'
 
 // Debian's python3-grpcio belongs to Debian's python3, wherever another one stands first in the path.
-const PYTHON = '/usr/bin/python3'
+export const PYTHON = '/usr/bin/python3'
 const SCRIPT = fileURLToPath(new URL('../../../../test/conformance/grpc/grpcio_driver.py', import.meta.url))
 
 /** For `it(..., { skip })`. */
