@@ -113,7 +113,7 @@ describe('hold', () => {
   it(`the waiting room has ${MAX_HELD} places; the next request is told so at once`, async () => {
     const origin = await http1Origin()
     const route = { prefix: '/w/', holdMs: 20_000 }
-    const proxy = await startTestProxy([route])
+    const proxy = await startTestProxy([route], { maxStreams: MAX_HELD })
     const clients = [h2cClient(proxy.port), h2cClient(proxy.port)]
     const held = clients.flatMap(client => Array.from({ length: MAX_HELD / 2 }, () => client.request({ path: '/w/x' })))
     // Streams of one connection are taken in order: when this one is answered, those before it wait.

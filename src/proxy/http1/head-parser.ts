@@ -15,6 +15,8 @@ const BLANK_LINE = Buffer.from('\r\n\r\n', 'latin1')
 /** Names of methods are short; a long first word is no request. */
 const MAX_METHOD_BYTES = 32
 
+const FOREIGN_VERSION = /^(?!http\/)[a-z]/i
+
 /** Statuses with which a request is refused before it has become a head. */
 export type RefusedStatus = 400 | 408 | 414 | 417 | 431 | 501 | 505
 
@@ -42,6 +44,8 @@ export class RequestParser {
   /** 0 where the head is sound, else the status that refuses it, and why. */
   status: 0 | RefusedStatus = 0
   message = ''
+  /** What came is no HTTP of any version: whoever sent it could take no answer for one (h2spec 3.5/2 fails any text). */
+  isForeign = false
   /** How far `read` has read. */
   at = 0
   private readonly limits: FieldLimits
@@ -85,6 +89,7 @@ export class RequestParser {
   parse(bytes: Buffer, start: number, end: number): boolean {
     this.status = 0
     this.message = ''
+    this.isForeign = false
     this.upgrade = null
     this.contentLength = 0
     const text = latin1Slice(bytes, start, end)
@@ -159,6 +164,7 @@ export class RequestParser {
     }
     if (minor < 0 || at + 11 > end - 2) {
       const version = text.slice(at + 1 - origin, at + 9 - origin)
+      this.isForeign = FOREIGN_VERSION.test(version)
       this.refuse(
         minor === -505 ? 505 : 400,
         minor === -505 ? `${version} is not served here` : 'the request line does not end with its version',

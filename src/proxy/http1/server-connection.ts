@@ -69,8 +69,7 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
 
   received(chunk: Buffer, start: number, end: number): void {
     this.isReading = true
-    let at = start
-    while (at < end) {
+    for (let at = start; at < end; ) {
       switch (this.phase) {
         case HEAD:
           at = this.readHead(chunk, at, end)
@@ -176,6 +175,7 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     }
     limits.request()
     if (outcome === 'sound') this.begin()
+    else if (parser.isForeign) this.close()
     else this.refuse(parser.status as RefusedStatus, parser.message)
     return parser.at
   }

@@ -12,6 +12,8 @@ import type { PoolLimits } from './limits.js'
 
 /** Attempts that wait for a connection. */
 const MAX_WAITING = 1024
+/** A burst is not all opened at once: the first ones serve the next requests, too. */
+const MAX_CONNECTING = 64
 
 export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
   readonly limits: PoolLimits
@@ -22,6 +24,7 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
   private connections = 0
   private attempts = 0
   private isRetired = false
+  private isGrowthPlanned = false
 
   constructor(address: EndpointAddress, limits: PoolLimits) {
     this.address = address
@@ -44,7 +47,7 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
     } else {
       this.waiting.push(stream)
       stream.wait()
-      this.grow()
+      this.planGrowth()
     }
     return stream
   }
@@ -58,13 +61,8 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
 
   connected(connection: Http1ClientConnection): void {
     remove(this.connecting, connection)
-    const stream = this.waiting.shift()
-    if (stream === undefined) {
-      this.idle(connection)
-      return
-    }
-    connection.begin(stream)
-    stream.events?.opened()
+    this.idle(connection)
+    this.grow()
   }
 
   idle(connection: Http1ClientConnection): void {
@@ -112,10 +110,21 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
     stream.fail({ code: 'UPSTREAM_UNREACHABLE', message: `${what} within ${stream.waitMs} ms`, again: 'unsent' })
   }
 
-  /** A connection on its way for everyone who waits, as far as the limit goes. */
+  /** At the end of the turn: a request that is cancelled in the read that brought it opens no connection (rapid reset before an HTTP/1.1 service). */
+  private planGrowth(): void {
+    if (this.isGrowthPlanned) return
+    this.isGrowthPlanned = true
+    setImmediate(() => {
+      this.isGrowthPlanned = false
+      this.grow()
+    })
+  }
+
+  /** A connection on its way for everyone who waits, as far as the limits go. */
   private grow(): void {
-    const { maxConnections } = this.limits
-    while (this.connecting.length < this.waiting.length && (maxConnections === 0 || this.connections < maxConnections)) {
+    const most = this.limits.maxConnections || Number.POSITIVE_INFINITY
+    const wanted = Math.min(this.waiting.length, MAX_CONNECTING)
+    while (this.connecting.length < wanted && this.connections < most) {
       const wire = Wire.open(this.address, () => connection.connected())
       const connection: Http1ClientConnection = new Http1ClientConnection(this, wire)
       this.connections++

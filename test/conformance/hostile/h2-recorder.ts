@@ -143,14 +143,14 @@ export class Http2Recording {
     this.completed(stream)
     if (this.options.answer !== undefined) this.options.answer(stream)
     else {
-      const { target } = stream.heard
+      const { method, target } = stream.heard
       this.respond(
         stream.id,
         [
           [':status', '200'],
           ['content-length', String(target.length)],
         ],
-        target,
+        method === 'HEAD' ? '' : target,
       )
     }
     this.open.delete(stream.id)
