@@ -19,7 +19,8 @@ export interface Asked {
 }
 
 export interface TunnelClient {
-  ask(path: string, headers?: Record<string, string>): Promise<Asked>
+  /** early: HTTP/2 only, sent with the head. */
+  ask(path: string, headers?: Record<string, string>, early?: Buffer): Promise<Asked>
   /** A tunnel as bytes. */
   tunnel(path: string): Promise<Duplex>
   socket(path: string, protocols?: string[]): Promise<WebSocket>
@@ -82,7 +83,7 @@ export async function h2cTunnels(port: number): Promise<TunnelClient> {
   const session = h2connect(`http://127.0.0.1:${port}`, { maxSessionMemory: 1000 })
   session.on('error', () => {})
   await once(session, 'remoteSettings')
-  const ask = (path: string, headers: Record<string, string> = {}) => extendedConnect(session, path, headers)
+  const ask = (path: string, headers: Record<string, string> = {}, early?: Buffer) => extendedConnect(session, { path, headers, early })
   return {
     ask,
     tunnel: async path => opened(await ask(path), 200),
@@ -95,11 +96,15 @@ export async function h2cTunnels(port: number): Promise<TunnelClient> {
   }
 }
 
-function extendedConnect(session: ClientHttp2Session, path: string, headers: Record<string, string>): Promise<Asked> {
+function extendedConnect(
+  session: ClientHttp2Session,
+  { path, headers, early }: { path: string; headers: Record<string, string>; early: Buffer | undefined },
+): Promise<Asked> {
   const stream = session.request(
     { ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': path, 'sec-websocket-version': '13', ...headers },
     { endStream: false },
   )
+  if (early !== undefined) stream.write(early)
   return new Promise((resolve, reject) => {
     stream.on('error', reject)
     stream.on('response', answer => {
