@@ -115,7 +115,8 @@ export class Attempts implements Asker {
     return true
   }
 
-  /** The service was too slow, or broke off: its health hears of it. */
+  /** The service was too slow, or broke off: its health hears of it.  Not of silence after the answer's head, or while the client has not said all:
+   *  that may be what both want. */
   blame(): void {
     this.judge('bad')
   }
@@ -166,6 +167,8 @@ export class Attempts implements Asker {
     if (choice === null || this.route.rules.endpoints.length < 2) return
     if (verdict === 'good') choice.health.succeeded(performance.now(), this.part)
     else choice.health.failed(performance.now(), this.part)
+    // A trial has one verdict; how a long stream ends later is another matter.
+    this.part = 'usual'
   }
 
   private wait(route: Route): void {

@@ -87,7 +87,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     if (rules.compression) this.client = compressing(this.client, this.traffic.settings.compression)
     this.attempts = new Attempts(this, { route, head: this.client.head, client: this.entry.client, traffic: this.traffic })
     this.clocks.startDeadline(rules.totalTimeoutMs)
-    this.attempts.next()
+    if (this.clocks.deadlineLeftMs === 0) this.deadlinePassed()
+    else this.attempts.next()
   }
 
   private answerHere(admission: Exclude<Admission, { kind: 'forward' }>): void {
@@ -234,7 +235,6 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   silent(): void {
-    // Silence after the answer's head, or while the client has not said all, may be what both want.
     if (this.phase === 'sent' && this.body.isComplete) this.attempts!.blame()
     const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
     const limitMs = this.grpc || this.phase !== 'answered' ? timeoutMs : idleTimeoutMs

@@ -113,7 +113,7 @@ const choices = {
     type: 'round_robin, least_requests or hash',
   }),
   hash_key: option(matching(HASH_KEY, 'expected header:NAME, cookie:NAME or client_ip').default('client_ip'), {
-    text: 'What hash looks at: header:NAME, cookie:NAME or client_ip. A request without it is given out at random.',
+    text: 'What hash looks at: header:NAME, cookie:NAME or client_ip. A request without it is given out in turn.',
     type: 'text',
   }),
   weights: option(z.array(whole(1, 1000), { error: 'expected a list of numbers from 1 to 1000' }).default([]), {
