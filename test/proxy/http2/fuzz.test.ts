@@ -37,10 +37,20 @@ class Sink extends Duplex {
 const REQUEST = headerBlock(request('/f', [['content-type', 'application/grpc']]))
 const ANSWER = headerBlock([[':status', '200']])
 const TRAILERS = headerBlock([['grpc-status', '0']])
+const REQUESTS = [REQUEST, REQUEST, TRAILERS]
+const ANSWERS = [ANSWER, TRAILERS, ANSWER]
 
-/** One frame, mostly sound. */
-function anyFrame(next: Random, blocks: Buffer[]): Buffer {
-  const id = next(8) === 0 ? next(20) : next(6) * 2 + 1
+/** One frame, mostly sound.  count: how many came before it: a client's next stream is the one after them. */
+function anyFrame(next: Random, blocks: Buffer[], count: number): Buffer {
+  const id = next(12) === 0 ? next(20) : next(count + 1) * 2 + 1
+  if (next(3) > 0) {
+    const latest = count * 2 + 1
+    if (count < 3) return frame(TYPE.HEADERS, FLAG.END_HEADERS | next(2), latest, blocks[0]!)
+    const kind = next(4)
+    if (kind < 2) return frame(TYPE.HEADERS, FLAG.END_HEADERS | next(2), kind === 0 || blocks === ANSWERS ? id : latest, blocks[next(2)]!)
+    if (kind === 2) return frame(TYPE.DATA, next(2), id, Buffer.from('some bytes'))
+    return frame(TYPE.WINDOW_UPDATE, 0, next(2) * id, uint32(1 + next(5000)))
+  }
   const flags = next(4) === 0 ? next(64) : FLAG.END_HEADERS * next(2) + next(2)
   const bytes = () => Buffer.from(Array.from({ length: next(40) }, () => next(256)))
   switch (next(12)) {
@@ -69,7 +79,7 @@ function anyFrame(next: Random, blocks: Buffer[]): Buffer {
 }
 
 function session(next: Random, first: Buffer[], blocks: Buffer[]): Buffer {
-  const frames = Array.from({ length: 1 + next(14) }, () => anyFrame(next, blocks))
+  const frames = Array.from({ length: 1 + next(14) }, (_, at) => anyFrame(next, blocks, at))
   const bytes = Buffer.concat([...first, ...frames])
   if (next(3) === 0) for (let count = 1 + next(4); count > 0; count--) bytes[next(bytes.length)] = next(256)
   return bytes
@@ -143,8 +153,8 @@ function ask(bytes: Buffer, most: number, next: Random): string {
 
 describe('a session of random frames', () => {
   for (const [title, run, first, blocks] of [
-    ['a client', serve, [PREFACE, settingsFrame([])], [REQUEST, REQUEST, TRAILERS]],
-    ['a service', ask, [], [ANSWER, ANSWER, TRAILERS]],
+    ['a client', serve, [PREFACE, settingsFrame([])], REQUESTS],
+    ['a service', ask, [], ANSWERS],
   ] as [string, typeof serve, Buffer[], Buffer[]][]) {
     it(`of ${title}: ${RUNS} of them end every stream once, whole as in pieces`, () => {
       const from = Date.now() & 0xffff_ffff
