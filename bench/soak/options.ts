@@ -23,7 +23,7 @@ Traffic: HTTP/1 over kept and over short connections, uploads, HTTP/2, gRPC call
 cancels over all three; clients that leave and come back every 2 seconds. Both client protocols reach both service protocols.
 Trouble: of three service processes one is killed (kill -9) or retired (out of the table, then GOAWAY and a polite end) every few seconds and comes
 back, now and then on another port; services say GOAWAY by themselves; the table changes its weights every 3 seconds.
-Every answer is checked for its bytes. A request that began before a kill and lost its service is "in flight at a kill"; every other failure is
+Every answer must have all its bytes. A request that began before a kill and lost its service is "in flight at a kill"; every other failure is
 unexplained, also UPSTREAM_UNREACHABLE: what was never sent must have gone elsewhere.
 Watched every second: VmRSS, open files and connections of the worker. The slope is a line through VmRSS after the first quarter (5 minutes at most).
 Afterwards every client leaves, then every service: the worker must have as many open files as before its first request, and no more memory than

@@ -1,6 +1,8 @@
 // The soak's WebSocket traffic: a connection each, some echoes, a polite end.
+import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import { expectBytes, type Kind, pause } from './client.js'
+import { refused } from './http1-clients.js'
 import { Lost } from './ledger.js'
 
 const MESSAGE = Buffer.alloc(2000, 'w')
@@ -23,7 +25,10 @@ async function converse(port: number): Promise<void> {
     void talk(socket)
   })
   await new Promise<void>((resolve, reject) => {
-    socket.on('error', error => reject(isOpen || error.message.endsWith('502') ? new Lost(`cut: ${error.message}`) : error))
+    socket.on('unexpected-response', (_, answer) => {
+      void textOf(answer).then(text => reject(refused(answer.statusCode ?? 0, text)))
+    })
+    socket.on('error', error => reject(isOpen ? new Lost(`cut: ${error.message}`) : error))
     socket.on('close', code => {
       if (code === ABNORMAL) reject(new Lost('cut: 1006'))
       else resolve()
@@ -37,4 +42,10 @@ async function talk(socket: WebSocket): Promise<void> {
     socket.send(MESSAGE)
     await pause(PAUSE_MS)
   }
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of answer) text += String(chunk)
+  return text
 }
