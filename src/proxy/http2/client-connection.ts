@@ -208,9 +208,10 @@ export class ClientConnection extends Connection {
 
   /** A service that has answered may reset what is left of the request: the answer stands (RFC 9113 8.1). */
   protected peerReset(attempt: Http2Attempt, code: number): void {
-    const isComplete = attempt.isRemoteEnded
+    const isEndInOrder = attempt.isRemoteEnded && code === CODE.NO_ERROR
     this.forget(attempt)
-    if (!isComplete) attempt.fail(resetFailure(code))
+    // Of a tunnel the other direction may have been under way.
+    if (!isEndInOrder) attempt.fail(resetFailure(code))
   }
 
   protected goaway(lastId: number): void {
