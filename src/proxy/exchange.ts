@@ -20,6 +20,7 @@ import { GrpcWebStream, webCall } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { Ledger } from './ledger.js'
 import { RequestBody } from './request-body.js'
+import type { Seat } from './roll.js'
 import type { Choice, Route } from './routes.js'
 import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
@@ -42,6 +43,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private readonly clocks: Clocks
   private readonly body: RequestBody
   private readonly ledger: Ledger
+  private readonly seat: Seat
   private readonly entry: AccessEntry
   readonly grpc: boolean
   private readonly acceptsTrailers: boolean
@@ -67,7 +69,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.ledger = new Ledger(head, this.grpc ? 'grpc' : 'http', traffic)
     this.entry = this.ledger.entry
     client.events = this
-    traffic.running.add(this)
+    this.seat = traffic.roll.enter(this)
   }
 
   begin(): void {
@@ -291,7 +293,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private finish(): void {
     if (this.phase === 'over') return
     this.phase = 'over'
-    this.traffic.running.delete(this)
+    this.traffic.roll.leave(this.seat)
     this.clocks.stop()
     this.attempts?.drop()
     this.stopCheck?.()

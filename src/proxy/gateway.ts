@@ -10,6 +10,7 @@ import { Hold } from './hold.js'
 import { Http1ServerConnection } from './http1/server-connection.js'
 import { ServerConnection as Http2ServerConnection } from './http2/server-connection.js'
 import { Listener } from './listener.js'
+import { Roll } from './roll.js'
 import { Routes } from './routes.js'
 import type { ServerOptions } from './server-options.js'
 import type { Traffic } from './traffic.js'
@@ -50,7 +51,7 @@ export class Gateway {
       access: accessRules(settings),
       version: options.version,
       isDraining: () => this.state === 'draining',
-      running: new Set(),
+      roll: new Roll(),
       countsMessages: settings.accessLog?.format === 'json',
       record: entry => this.accessLog?.record(entry),
     }
@@ -99,8 +100,7 @@ export class Gateway {
 
   /** Time is over: what still runs is told so, then cut. */
   private cutOff(): void {
-    for (const request of this.traffic.running)
-      request.refuse({ code: 'PROXY_DRAINING', message: 'the worker has drained for as long as it may' })
+    this.traffic.roll.refuseAll({ code: 'PROXY_DRAINING', message: 'the worker has drained for as long as it may' })
     setTimeout(() => {
       for (const listener of this.listeners.values()) listener.destroyAll()
     }, LAST_WORDS_MS)

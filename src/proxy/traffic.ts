@@ -2,14 +2,9 @@
 import type { AccessEntry } from '../core/access-line.js'
 import type { AccessRules } from '../core/address.js'
 import type { ProxySpec } from '../core/spec.js'
-import type { Refusal } from './answers.js'
 import type { Hold } from './hold.js'
+import type { Roll } from './roll.js'
 import type { Routes } from './routes.js'
-
-/** A request, as the worker's end sees it. */
-export interface Running {
-  refuse(refusal: Refusal): void
-}
 
 export interface Traffic {
   readonly routes: Routes
@@ -22,7 +17,7 @@ export interface Traffic {
   /** True once the worker is on its way out. */
   isDraining(): boolean
   /** Requests that are not over. */
-  readonly running: Set<Running>
+  readonly roll: Roll
   /** Does the access log tell how many messages a gRPC call had? */
   readonly countsMessages: boolean
   /** Writes one line of the access log. */
