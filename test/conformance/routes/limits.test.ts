@@ -127,6 +127,26 @@ describe('body limit', () => {
     session.destroy()
   })
 
+  it('a client that cannot take the 413 yet and sends on gets it all the same, later', async () => {
+    const session = connectHttp2(`http://127.0.0.1:${proxy.port}`, { settings: { initialWindowSize: 0 } })
+    const stream = session.request({ ':method': 'POST', ':path': '/w/x' })
+    const errors: unknown[] = []
+    let text = ''
+    stream.on('error', error => errors.push(error))
+    stream.on('data', chunk => {
+      text += chunk
+    })
+    stream.write(Buffer.alloc(LIMIT + 1))
+    const [headers] = (await once(stream, 'response')) as [Record<string, number>]
+    assert.equal(headers[':status'], 413)
+    await new Promise(resolve => stream.write(Buffer.alloc(LIMIT), resolve))
+    await new Promise(resolve => session.ping(resolve))
+    session.settings({ initialWindowSize: 65_535 })
+    await until(() => text.includes('REQUEST_BODY_TOO_LARGE') || errors.length > 0)
+    assert.deepEqual(errors, [])
+    session.destroy()
+  })
+
   it('gRPC: each message is limited, not the call: a stream of many may be far longer', async () => {
     const client = echoClient(proxy.port, '/g/')
     assert.equal((await unary(client, 'unary', Buffer.alloc(LIMIT))).code, 0, 'just as much')
