@@ -11,12 +11,12 @@
 import type { AccessEntry } from '../core/access-line.js'
 import { parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
-import { type Admission, admit, isGrpcCall, translates } from './admission.js'
+import { type Admission, admit, isGrpcCall } from './admission.js'
 import { answerJson, grpcFault, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
 import { compressing } from './compress.js'
-import { GrpcWebStream, webCall } from './grpc-web.js'
+import { translated } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { Ledger } from './ledger.js'
 import { RequestBody } from './request-body.js'
@@ -32,9 +32,7 @@ const INTERNAL_ERROR = 2
 
 /** Serves one request from its head to its last byte. */
 export function serve(client: ClientStream, traffic: Traffic): void {
-  const web = webCall(client.head)
-  const seen = web !== null && translates(client.head, traffic) ? new GrpcWebStream(client, web) : client
-  new Exchange(seen, traffic).begin()
+  new Exchange(translated(client, traffic), traffic).begin()
 }
 
 class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner {

@@ -1,19 +1,23 @@
 // gRPC-Web to gRPC: a client stream that looks like a gRPC call to the exchange and like gRPC-Web to the browser.
 import { type WebType, webAnswerFields, webTrailerFrame, webType } from '../core/grpc-web.js'
 import { type Fields, fieldValue } from '../core/headers.js'
+import { translates } from './admission.js'
 import { Base64Reader, Base64Writer } from './base64.js'
 import type { ClientEvents, ClientStream, RequestHead } from './stream.js'
+import type { Traffic } from './traffic.js'
 
 // RST_STREAM's PROTOCOL_ERROR.
 const PROTOCOL_ERROR = 1
 const NOTHING = Buffer.alloc(0)
 
-/** null where this is no gRPC-Web call. */
-export function webCall(head: RequestHead): WebType | null {
-  return head.method === 'POST' ? webType(fieldValue(head.fields, 'content-type')) : null
+/** The stream as the exchange is to see it: translated, where it is a gRPC-Web call and its route wants that. */
+export function translated(client: ClientStream, traffic: Traffic): ClientStream {
+  const { head } = client
+  const type = head.method === 'POST' ? webType(fieldValue(head.fields, 'content-type')) : null
+  return type !== null && translates(head, traffic) ? new GrpcWebStream(client, type) : client
 }
 
-export class GrpcWebStream implements ClientStream, ClientEvents {
+class GrpcWebStream implements ClientStream, ClientEvents {
   readonly head: RequestHead
   events: ClientEvents | null = null
   private readonly inner: ClientStream
