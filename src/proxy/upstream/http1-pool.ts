@@ -106,8 +106,11 @@ export class Http1Pool implements UpstreamPool, ConnectionPool, StreamPool {
   waitExpired(stream: Http1UpstreamStream): void {
     const isConnecting = this.connecting.length > 0
     this.unqueue(stream)
-    const what = isConnecting ? 'no connection' : `none of ${this.connections} connections was free`
-    stream.fail({ code: 'UPSTREAM_UNREACHABLE', message: `${what} within ${stream.waitMs} ms`, again: 'unsent' })
+    // A busy endpoint is not a sick one.
+    const [code, what] = isConnecting
+      ? (['UPSTREAM_UNREACHABLE', 'no connection'] as const)
+      : (['REQUEST_QUEUE_FULL', `none of ${this.connections} connections was free`] as const)
+    stream.fail({ code, message: `${what} within ${stream.waitMs} ms`, again: 'unsent' })
   }
 
   /** At the end of the turn: a request that is cancelled in the read that brought it opens no connection (rapid reset before an HTTP/1.1 service). */
