@@ -48,6 +48,11 @@ async function soakAll(options: Options): Promise<number> {
     ['SIGTERM', 143],
   ] as const)
     process.once(signal, () => void endAll().then(() => process.exit(code)))
+  // A worker serves on when its daemon is gone: also a fault in here may not leave it behind.
+  process.once('uncaughtException', error => {
+    process.stderr.write(`${error.stack}\n`)
+    void endAll().then(() => process.exit(1))
+  })
   try {
     await Promise.all(services.map(service => service.start('elsewhere')))
     const heapFile = options.heap === 'watched' ? join(directory, 'heap.json') : null
