@@ -465,7 +465,7 @@ describe('connections', () => {
     const second = new Attempt(pool, {}, 60)
     const third = new Attempt(pool, {}, 10_000)
     await second.over()
-    assert.deepEqual([second.failure?.code, second.failure?.again], ['UPSTREAM_UNREACHABLE', 'unsent'])
+    assert.deepEqual([second.failure?.code, second.failure?.again], ['REQUEST_QUEUE_FULL', 'unsent'])
     first.stream.cancel()
     await until(() => third.isOpened)
     third.stream.cancel()
