@@ -101,15 +101,7 @@ export interface UpstreamEvents {
 }
 
 /** The head as it goes to a service: fields have been through the passes. */
-export interface UpstreamHead {
-  method: string
-  target: string
-  scheme: string
-  authority: string
-  fields: Fields
-  bodyless: boolean
-  upgrade: 'websocket' | null
-}
+export type UpstreamHead = Pick<RequestHead, 'method' | 'target' | 'scheme' | 'authority' | 'fields' | 'bodyless' | 'upgrade'>
 
 /** The connections to one endpoint in one protocol. */
 export interface UpstreamPool {
