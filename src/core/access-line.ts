@@ -78,19 +78,61 @@ function combinedLine(entry: AccessEntry): string {
 
 function jsonLine(entry: AccessEntry): string {
   const { head, end } = entry
-  let line = `{"time":"${isoTime(entry.atMs)}","id":${json(entry.requestId)},"client":${json(entry.client)}`
-  line += `,"protocol":"${head.version}","method":${json(head.method)},"authority":${json(head.authority)},"target":${json(head.target)}`
-  line += `,"status":${entry.status}`
+  const who = whoOf(entry)
+  let line = `{"time":"${isoTime(entry.atMs)}","id":${json(entry.requestId)}${who.text},"target":${json(head.target)},"status":${entry.status}`
   if (entry.grpcStatus !== null) line += `,"grpc_status":${grpcNumber(entry.grpcStatus)}`
   line += `,"bytes_in":${entry.bytesIn},"bytes_out":${entry.bytesOut}`
   if (entry.messagesIn >= 0) line += `,"messages_in":${entry.messagesIn},"messages_out":${entry.messagesOut}`
   line += `,"duration_ms":${milliseconds(entry.durationMs)}`
   if (entry.headMs >= 0) line += `,"head_ms":${milliseconds(entry.headMs)}`
-  line += `,"route":${json(entry.route)},"upstream":${json(entry.upstream)},"endpoint":${json(entry.endpoint)}`
-  line += `,"upstream_protocol":"${entry.upstreamProtocol}","attempts":${entry.attempts},"retries":${entry.retries},"end":"${end}"`
+  line += `${whereOf(entry)},"attempts":${entry.attempts},"retries":${entry.retries},"end":"${end}"`
   if (end === 'client_gone') line += ',"cancelled":true'
   else if (end === 'DEADLINE_PASSED') line += ',"deadline":true'
-  return `${line},"user_agent":${json(field(head.fields, 'user-agent'))}}\n`
+  return `${line}${who.agentText}}\n`
+}
+
+/** Texts that come again and again are put together once: of a client with its last method, host and agent; of an endpoint on its route. */
+interface Who {
+  version: string
+  method: string
+  authority: string
+  agent: string
+  text: string
+  agentText: string
+}
+
+interface Where {
+  route: string
+  upstream: string
+  protocol: string
+  text: string
+}
+
+const TEXTS_MAX = 1000
+const whos = new Map<string, Who>()
+const wheres = new Map<string, Where>()
+
+function whoOf({ client, head }: AccessEntry): Who {
+  const { version, method, authority } = head
+  const agent = field(head.fields, 'user-agent')
+  const known = whos.get(client)
+  if (known !== undefined && known.method === method && known.authority === authority && known.agent === agent && known.version === version)
+    return known
+  const text = `,"client":${json(client)},"protocol":"${version}","method":${json(method)},"authority":${json(authority)}`
+  const made = { version, method, authority, agent, text, agentText: `,"user_agent":${json(agent)}` }
+  if (whos.size >= TEXTS_MAX) whos.clear()
+  whos.set(client, made)
+  return made
+}
+
+function whereOf({ route, upstream, endpoint, upstreamProtocol }: AccessEntry): string {
+  const known = wheres.get(endpoint)
+  if (known !== undefined && known.route === route && known.upstream === upstream && known.protocol === upstreamProtocol) return known.text
+  const place = `,"route":${json(route)},"upstream":${json(upstream)},"endpoint":${json(endpoint)}`
+  const text = `${place},"upstream_protocol":"${upstreamProtocol}"`
+  if (wheres.size >= TEXTS_MAX) wheres.clear()
+  wheres.set(endpoint, { route, upstream, protocol: upstreamProtocol, text })
+  return text
 }
 
 function field(fields: Fields, name: string): string {
