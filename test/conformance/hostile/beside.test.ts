@@ -14,8 +14,9 @@ const QUIET_MS = 2000
 const ATTACK_MS = 1000
 const RUNS = 3
 // Three processes want two cores all the time: the scheduler alone may keep a ready one waiting for some of its slices (3 to 12 ms each),
-// twice per request.  A quiet p99 of 3 ms would make three times of it a test of the scheduler.
-const FLOOR_MS = 40
+// twice per request, and beside other work many: a quiet p99 of 3 ms would make three times of it a test of the scheduler.  Turns of 200-490 ms,
+// which this test has found, are far beyond the floor; the quiet value and every attack's own are printed.
+const FLOOR_MS = 150
 // V8 keeps a young generation that has grown, two halves of 16 MiB, for the next load.
 const HEAP_BYTES = 32 << 20
 const SETTLE_MS = 10_000
