@@ -214,8 +214,8 @@ export class Wire {
   /** Everything that was sent goes out, then the connection ends. */
   close(): void {
     this.flush()
+    // Only our direction: a close over unread bytes is a reset, which may take away what was sent last.
     this.socket.end()
-    this.socket.destroySoon()
   }
 
   /** The connection is reset; what was sent goes out first. */
