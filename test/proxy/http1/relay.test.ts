@@ -112,8 +112,8 @@ describe('a stalled peer', () => {
       return written > 0 && performance.now() - since > 300
     })
     const held = process.memoryUsage().arrayBuffers - before
-    // Blocked output, a window and a read more in our wires; the service's own blocks are counted too.
-    assert.ok(held < clients.length * 4 * WINDOW_BYTES, `${held} bytes are held for ${clients.length} stalled clients`)
+    // Blocked output, a window and a read more in our wires; the service’s own blocks and what no collection has met yet are counted, too.
+    assert.ok(held < clients.length * 6 * WINDOW_BYTES, `${held} bytes are held for ${clients.length} stalled clients`)
     for (const client of clients) client.socket.destroy()
     await until(() => service.open() === 0)
   })
