@@ -48,7 +48,8 @@ async function keepUpTo(wire: Wire, last: number): Promise<void> {
   for (const stream of wire.streams.values()) if (stream.id > last) stream.done = true
   wire.goaway(last, RST.NO_ERROR)
   while (!wire.closed && wire.openCalls() > 0) await new Promise(resolve => setTimeout(resolve, 2))
-  wire.close()
+  // Calls that crossed the GOAWAY are unread here: a close over them would reset the connection, and the GOAWAY could be lost with it.
+  wire.end()
 }
 
 const lastOf = (wire: Wire) => Math.max(0, ...wire.streams.keys())

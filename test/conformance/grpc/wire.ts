@@ -211,11 +211,16 @@ export class Wire {
     this.out.push(bytes)
   }
 
-  /** Everything that was sent goes out, then the connection ends. */
-  close(): void {
+  /** Everything that was sent goes out, then our direction ends; what the peer has on its way is still read, and the peer closes. */
+  end(): void {
     this.flush()
-    // Only our direction: a close over unread bytes is a reset, which may take away what was sent last.
     this.socket.end()
+  }
+
+  /** Everything that was sent goes out, then the connection ends.  Over bytes that nobody has read this is a reset, which can overtake what was sent. */
+  close(): void {
+    this.end()
+    this.socket.destroySoon()
   }
 
   /** The connection is reset; what was sent goes out first. */
