@@ -1,8 +1,13 @@
 // Probe results and thresholds: when an instance counts as ready.
 
 /** grpc.health.v1.HealthCheckResponse.ServingStatus, by its numbers. */
-export const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
+const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
 export type ServingStatus = (typeof SERVING_STATUS)[number]
+
+/** Of a grpc.health.v1.HealthCheckResponse { ServingStatus status = 1; } in protobuf bytes; a status left out is the first, as protobuf has it. */
+export function servingStatus(reply: Uint8Array): ServingStatus {
+  return (reply[0] === 0x08 && SERVING_STATUS[reply[1] ?? 0]) || 'UNKNOWN'
+}
 
 /** What a look found; a status where the service itself said it (gRPC). */
 export type ProbeResult = 'pass' | ServingStatus | { fail: string }

@@ -3,6 +3,7 @@ import { type BrotliCompress, constants, createBrotliCompress, createGzip, type 
 import { acceptedCoding, type Coding, compressedFields, isCompressible } from '../core/content-coding.js'
 import type { Fields } from '../core/headers.js'
 import type { CompressionSpec } from '../core/spec.js'
+import { CODE } from './http2/frames.js'
 import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } from './stream.js'
 
 // Between speed and size as web servers set them for answers made on the fly.
@@ -82,7 +83,7 @@ class CompressingStream implements ClientStream, ClientEvents {
     // Only a lack of memory ends here: the client must not take what it has for complete.
     zip.on('error', () => {
       this.events?.clientGone('closed')
-      this.inner.sendReset(INTERNAL_ERROR)
+      this.inner.sendReset(CODE.INTERNAL_ERROR)
     })
   }
 
@@ -114,6 +115,3 @@ class CompressingStream implements ClientStream, ClientEvents {
     this.inner.grant(bytes)
   }
 }
-
-// Of RST_STREAM.
-const INTERNAL_ERROR = 2

@@ -18,6 +18,7 @@ import { type ClockOwner, Clocks } from './clocks.js'
 import { compressing } from './compress.js'
 import { translated } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
+import { CODE } from './http2/frames.js'
 import { Ledger } from './ledger.js'
 import { RequestBody } from './request-body.js'
 import type { Seat } from './roll.js'
@@ -26,9 +27,6 @@ import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead,
 import type { Traffic } from './traffic.js'
 import { acceptsTrailers, upstreamHead } from './upstream-head.js'
 import { agreeUpgrade, upgradeFault } from './websocket.js'
-
-// RST_STREAM's: the answer is not complete.
-const INTERNAL_ERROR = 2
 
 /** Serves one request from its head to its last byte. */
 export function serve(client: ClientStream, traffic: Traffic): void {
@@ -261,7 +259,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
         refuseGrpc(client, trailers)
       }
     } else if (isBegun) {
-      client.sendReset(INTERNAL_ERROR)
+      client.sendReset(CODE.INTERNAL_ERROR)
       this.finish()
     } else {
       this.beginAnswer(httpStatus(refusal))

@@ -3,11 +3,10 @@ import { type WebType, webAnswerFields, webTrailerFrame, webType } from '../core
 import { type Fields, fieldValue } from '../core/headers.js'
 import { translates } from './admission.js'
 import { Base64Reader, Base64Writer } from './base64.js'
+import { CODE } from './http2/frames.js'
 import type { ClientEvents, ClientStream, RequestHead } from './stream.js'
 import type { Traffic } from './traffic.js'
 
-// RST_STREAM's PROTOCOL_ERROR.
-const PROTOCOL_ERROR = 1
 const NOTHING = Buffer.alloc(0)
 
 /** The stream as the exchange is to see it: translated, where it is a gRPC-Web call and its route wants that. */
@@ -117,7 +116,7 @@ class GrpcWebStream implements ClientStream, ClientEvents {
   /** What came is not base64. */
   private refuse(): void {
     this.events?.clientGone('malformed')
-    this.inner.sendReset(PROTOCOL_ERROR)
+    this.inner.sendReset(CODE.PROTOCOL_ERROR)
   }
 
   private send(chunk: Buffer, start: number, end: number): void {

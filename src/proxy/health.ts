@@ -1,5 +1,6 @@
 // The two health answers of port 6006: the proxy's own, and a gRPC service's, asked by grpc.health.v1 and told as JSON.
 import { type Fields, fieldValue } from '../core/headers.js'
+import { servingStatus } from '../core/readiness.js'
 import type { Asker, Route } from './routes.js'
 import type { Failure, RequestHead, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
@@ -131,7 +132,8 @@ const CHECK: UpstreamHead = {
 function judge(got: { http: number; fields: Fields; reply: Buffer }): { status: number; value: object } {
   const grpcStatus = fieldValue(got.fields, 'grpc-status')
   if (grpcStatus === '0') {
-    const status = servingStatus(got.reply)
+    // Behind the five bytes of gRPC's prefix.
+    const status = servingStatus(got.reply.subarray(5))
     return { status: status === 'SERVING' ? 200 : 503, value: { status } }
   }
   if (grpcStatus === UNIMPLEMENTED) {
@@ -139,12 +141,4 @@ function judge(got: { http: number; fields: Fields; reply: Buffer }): { status: 
   }
   const grpc_status = grpcStatus === undefined ? null : Number(grpcStatus)
   return { status: 503, value: { status: 'FAILED', http_status: got.http, grpc_status } }
-}
-
-const SERVING = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
-
-/** Field 1 (varint) of a HealthCheckResponse; an absent field is 0. */
-function servingStatus(reply: Buffer): string {
-  const message = reply.subarray(5)
-  return SERVING[message[0] === 0x08 ? (message[1] ?? 0) : 0] ?? 'UNKNOWN'
 }

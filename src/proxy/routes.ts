@@ -8,8 +8,9 @@ import { RetryBudget } from '../core/retry-budget.js'
 import { matchRoute, type RouteIndex, routeIndex } from '../core/route-match.js'
 import type { RouteTable, TableRoute } from '../core/route-table.js'
 import type { RouteConditions } from '../core/spec.js'
+import type { HeadLimits } from './head-limits.js'
 import type { RequestHead } from './stream.js'
-import { addressKey, Endpoint, type EndpointLimits } from './upstream/endpoint.js'
+import { addressKey, Endpoint } from './upstream/endpoint.js'
 
 /** An endpoint as one table shows it. */
 export interface Choice {
@@ -94,14 +95,14 @@ function loadOf(choice: Choice): number {
 }
 
 export class Routes {
-  private readonly limits: Omit<EndpointLimits, 'maxConnections'>
+  private readonly limits: HeadLimits
   private newest = 0
   private routes: Route[] = []
   private index: RouteIndex<Route> = routeIndex([])
   private byId = new Map<string, Route>()
   private endpoints = new Map<string, Endpoint>()
 
-  constructor(limits: Omit<EndpointLimits, 'maxConnections'>) {
+  constructor(limits: HeadLimits) {
     this.limits = limits
   }
 

@@ -1,6 +1,6 @@
 // grpc.health.v1 of one instance: Check asks once, Watch is told of each change.
 import type { Client, connectivityState as State } from '@grpc/grpc-js'
-import { type ProbeResult, SERVING_STATUS, type ServingStatus } from '../core/readiness.js'
+import { type ProbeResult, type ServingStatus, servingStatus } from '../core/readiness.js'
 
 type Address = { host: string; port: number }
 
@@ -12,7 +12,7 @@ export async function checkHealth(address: Address, service: string, timeoutMs: 
   const { client, status } = await connectTo(address)
   return new Promise<ProbeResult>(resolve => {
     const deadline = Date.now() + timeoutMs
-    client.makeUnaryRequest('/grpc.health.v1.Health/Check', encodeRequest, decodeStatus, service, { deadline }, (error, found) => {
+    client.makeUnaryRequest('/grpc.health.v1.Health/Check', encodeRequest, servingStatus, service, { deadline }, (error, found) => {
       if (error === null) resolve(found ?? 'UNKNOWN')
       else if (error.code === status.UNIMPLEMENTED) resolve('pass')
       // What Watch calls SERVICE_UNKNOWN (health.proto).
@@ -31,7 +31,7 @@ export async function watchHealth(
   givenUp: AbortSignal,
 ): Promise<'lost' | 'unsupported'> {
   const { client, status, connectivityState } = await connectTo(address)
-  const call = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', encodeRequest, decodeStatus, service)
+  const call = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', encodeRequest, servingStatus, service)
   const cancel = (): void => call.cancel()
   const ended = new Promise<number>(resolve => call.once('status', ({ code }) => resolve(code)))
   // An error is told as a status too.
@@ -84,9 +84,4 @@ function encodeRequest(service: string): Buffer {
   let length = name.length
   for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80)
   return Buffer.concat([Buffer.from([...head, length]), name])
-}
-
-/** HealthCheckResponse { ServingStatus status = 1; }; a status left out is the first, as protobuf has it. */
-function decodeStatus(reply: Buffer): ServingStatus {
-  return (reply[0] === 0x08 && SERVING_STATUS[reply[1] ?? 0]) || 'UNKNOWN'
 }

@@ -1,6 +1,7 @@
 // The head of a service's answer: its line and its fields, judged as strictly as a request's, and what they say about the body.
+import type { HeadLimits } from '../head-limits.js'
 import { IN_CHUNKS, UNTIL_CLOSE } from './body-decoder.js'
-import { type FieldLimits, FieldLines, valueEnd } from './field-lines.js'
+import { FieldLines, valueEnd } from './field-lines.js'
 import { areDigits, headEnd, minorOf, tooLarge } from './head-parser.js'
 import { latin1Slice } from './latin1.js'
 import { PartialHead } from './partial-head.js'
@@ -28,10 +29,10 @@ export class AnswerParser {
   fault = ''
   /** How far `read` has read. */
   at = 0
-  private readonly limits: FieldLimits
+  private readonly limits: HeadLimits
   private readonly partial: PartialHead
 
-  constructor(limits: FieldLimits) {
+  constructor(limits: HeadLimits) {
     this.limits = limits
     this.partial = new PartialHead(limits.maxHeaderBytes, 'head')
   }

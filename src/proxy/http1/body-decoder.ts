@@ -1,7 +1,8 @@
 // The body of a message as ranges of the read buffer, however it is framed: by length, in chunks, or by the connection's end.
+
 import type { Fields } from '../../core/headers.js'
+import type { HeadLimits } from '../head-limits.js'
 import { ChunkedDecoder } from './chunked.js'
-import type { FieldLimits } from './field-lines.js'
 
 /** Instead of a length. */
 export const IN_CHUNKS = -1
@@ -21,7 +22,7 @@ export class BodyDecoder {
   private kind = 0
   private left = 0
 
-  constructor(limits: FieldLimits) {
+  constructor(limits: HeadLimits) {
     this.chunked = new ChunkedDecoder(limits)
   }
 

@@ -2,7 +2,9 @@
 //
 // One pass over the bytes, one string cut out of the head's text per value; costs are told in head-parser.ts.
 // Strict (RFC 9112 5, proxy.md F 10-19): CRLF only, no folding, names are tokens followed by the colon, values hold no control byte but HTAB.
+
 import { type Fields, listWords } from '../../core/headers.js'
+import type { HeadLimits } from '../head-limits.js'
 import { CONNECTION, CONTENT_LENGTH, EXPECT, findName, HOST, nameAt, numberAt, TOKEN, TRANSFER_ENCODING, UPGRADE } from './field-names.js'
 
 const HTAB = 0x09
@@ -13,11 +15,6 @@ const COLON = 0x3a
 const DELETE = 0x7f
 /** What HPACK counts per field besides its name and value: one limit for both protocols. */
 const FIELD_BYTES = 32
-
-export interface FieldLimits {
-  maxHeaderBytes: number
-  maxHeaderFields: number
-}
 
 export class FieldLines {
   /** Without `host`; a new list per parse. */
@@ -48,7 +45,7 @@ export class FieldLines {
   isTooLarge = false
 
   /** bytes: the section, each line with its CRLF, in [start, end).  text: those bytes as latin1, and maybe more before: text[0] is bytes[origin]. */
-  parse(bytes: Buffer, start: number, end: number, text: string, origin: number, limits: FieldLimits): boolean {
+  parse(bytes: Buffer, start: number, end: number, text: string, origin: number, limits: HeadLimits): boolean {
     this.reset()
     const { fields } = this
     const maxItems = limits.maxHeaderFields * 2

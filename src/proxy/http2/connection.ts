@@ -4,8 +4,10 @@
 // which the write system call is 10 % and 36 %; 1 MiB answers 600-1240 MB per CPU second, half of it the write (profile: --cpu-prof).
 // What helped: streams in linked buckets instead of a Map (11 -> 9 us, 26 -> 16 us, see stream-table.ts); END_STREAM set on DATA that is still in the
 // output; a fresh list per header block instead of one that is emptied (5 %).  What did not: a larger young generation (the survivors were the trouble).
+
 import type { Fields } from '../../core/headers.js'
 import { Delay, type Expiring } from '../delays.js'
+import type { HeadLimits } from '../head-limits.js'
 import { WINDOW_BYTES } from '../stream.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { ControlFrames } from './control-frames.js'
@@ -22,11 +24,6 @@ const TABLE_BYTES = 4096
 const SETTINGS_TIMEOUT_MS = 30_000
 /** What is on its way to a peer that was told goodbye must not meet a closed port: that would take our last words from it. */
 const LINGER_MS = 1000
-
-export interface HeadLimits {
-  maxHeaderBytes: number
-  maxHeaderFields: number
-}
 
 export abstract class Connection extends ControlFrames implements WireOwner, Expiring {
   readonly wire: Wire

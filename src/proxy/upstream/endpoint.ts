@@ -11,7 +11,7 @@ const HTTP1_IDLE_MS = 4000
 // HTTP/2 says goodbye before it closes: there is no race to lose.
 const HTTP2_IDLE_MS = 300_000
 
-export type EndpointLimits = Omit<PoolLimits, 'idleMs'>
+type EndpointLimits = Omit<PoolLimits, 'idleMs'>
 
 export class Endpoint {
   readonly address: EndpointAddress

@@ -1,9 +1,9 @@
 // A client of raw frames: sends anything, and tells what came back per stream and for the connection.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { HpackReader } from '../grpc/hpack-reader.js'
 import { FLAG, type Frame, frame, headerBlock, TYPE, uint32 } from '../h2-frames.js'
 import { endLater } from '../start-proxy.js'
-import { Decoder } from './hpack.js'
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
@@ -58,7 +58,7 @@ export class FrameClient {
   /** Every DATA frame is credited at once, to its stream and the connection. */
   creditsAll = false
   private readonly answers = new Map<number, StreamAnswer>()
-  private readonly decoder = new Decoder()
+  private readonly decoder = new HpackReader()
   private readonly reader = new FrameReader()
   private block: Buffer = Buffer.alloc(0)
   private nextId = 1
@@ -181,7 +181,7 @@ export class FrameClient {
       case TYPE.CONTINUATION:
         this.block = one.type === TYPE.HEADERS ? one.payload : Buffer.concat([this.block, one.payload])
         if (one.type === TYPE.HEADERS && (one.flags & FLAG.END_STREAM) !== 0) this.answer(one.id).ended = true
-        if ((one.flags & FLAG.END_HEADERS) !== 0) this.fields(this.answer(one.id), this.decoder.block(this.block))
+        if ((one.flags & FLAG.END_HEADERS) !== 0) this.fields(this.answer(one.id), this.decoder.read(this.block))
         return
       case TYPE.DATA: {
         const answer = this.answer(one.id)

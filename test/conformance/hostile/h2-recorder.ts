@@ -1,9 +1,9 @@
 // The recording service in HTTP/2: raw frames in, decoded just enough to tell what each stream asked for and how it ended.
 import type { Socket } from 'node:net'
+import { HpackReader } from '../grpc/hpack-reader.js'
 import { FLAG, type Frame, frame, headerBlock, TYPE, uint32 } from '../h2-frames.js'
 import { rawOrigin } from '../origins.js'
 import { FrameReader } from './h2-client.js'
-import { Decoder } from './hpack.js'
 import type { Heard, Recorder } from './recorder.js'
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
@@ -34,7 +34,7 @@ export interface Http2RecorderOptions {
 export class Http2Recording {
   readonly socket: Socket
   readonly open = new Map<number, HeardStream>()
-  private readonly decoder = new Decoder()
+  private readonly decoder = new HpackReader()
   private readonly reader = new FrameReader()
   private readonly options: Http2RecorderOptions
   private readonly streams: HeardStream[]
@@ -109,7 +109,7 @@ export class Http2Recording {
 
   private fields(): void {
     const { id, flags } = this.blockOpens!
-    const list = this.decoder.block(this.block)
+    const list = this.decoder.read(this.block)
     const earlier = this.open.get(id)
     const lines = list.map(([name, value]) => `${name}: ${value}`)
     if (earlier !== undefined) earlier.heard.trailers.push(...lines)
