@@ -1,9 +1,9 @@
 // A client's connection from its first byte until its protocol is certain: the PROXY header where there must be one, then the first bytes.
 import { readProxyHeader } from '../core/proxy-header.js'
 import { Delay, type Expiring } from './delays.js'
+import { PREFACE } from './http2/frames.js'
 import type { Wire, WireOwner } from './wire.js'
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 const SURELY_HTTP2 = 'PRI *'.length
 const TLS_HANDSHAKE = 0x16
 

@@ -82,11 +82,7 @@ export class Http1ClientStream implements ClientStream {
   sendInformational(status: number, fields: Fields): void {
     if (this.state !== NOT_BEGUN || this.head.version !== 'HTTP/1.1') return
     if (status === 100) this.connection.awaitsContinue = false
-    let text = statusLine(status)
-    for (let at = 0; at < fields.length; at += 2) {
-      if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`
-    }
-    writeText(this.wire, `${text}\r\n`)
+    writeText(this.wire, `${statusLine(status)}${linesWithoutLength(fields)}\r\n`)
     this.wire.touch()
   }
 
@@ -228,12 +224,9 @@ export class Http1ClientStream implements ClientStream {
   }
 
   private switchProtocols(fields: Fields): void {
-    let text = `${statusLine(101)}connection: Upgrade\r\nupgrade: ${this.head.upgrade}\r\n`
-    for (let at = 0; at < fields.length; at += 2) {
-      if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`
-    }
+    const upgrade = `${statusLine(101)}connection: Upgrade\r\nupgrade: ${this.head.upgrade}\r\n`
     this.state = TUNNEL
-    writeText(this.wire, `${text}\r\n`)
+    writeText(this.wire, `${upgrade}${linesWithoutLength(fields)}\r\n`)
     this.wire.touch()
     this.tunnel = this.connection.switched(this)
     this.carrier = this.tunnel
@@ -243,4 +236,13 @@ export class Http1ClientStream implements ClientStream {
 function statusLine(status: number): string {
   // A service's own number has no reason of ours.
   return STATUS_LINES[status] ?? `HTTP/1.1 ${status} \r\n`
+}
+
+/** Of a head that frames no body. */
+function linesWithoutLength(fields: Fields): string {
+  let text = ''
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at] !== 'content-length') text += `${fields[at]}: ${fields[at + 1]}\r\n`
+  }
+  return text
 }

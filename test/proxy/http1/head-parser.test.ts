@@ -1,8 +1,9 @@
 // The grammar of heads: every framing row of proxy.md section F, in one piece and byte by byte.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { isHost } from '../../../src/proxy/authority.js'
 import { AnswerParser } from '../../../src/proxy/http1/answer-parser.js'
-import { headEnd, isHost, RequestParser } from '../../../src/proxy/http1/head-parser.js'
+import { headEnd, RequestParser } from '../../../src/proxy/http1/head-parser.js'
 import { PartialHead } from '../../../src/proxy/http1/partial-head.js'
 
 const LIMITS = { maxHeaderBytes: 4096, maxHeaderFields: 20 }
