@@ -14,6 +14,8 @@ export interface ListenerOptions extends VisitOptions {
   mayIntroduce(address: string): boolean
   /** null: plaintext. */
   certificate: Certificate | null
+  /** A connection has come. */
+  visited(): void
   /** The socket cannot be listened on. */
   failed(error: Error): void
 }
@@ -23,8 +25,8 @@ export class Listener implements VisitEvents {
   private readonly visitOptions: VisitOptions
   private readonly server: Server
   private readonly visits = new Set<Visit>()
-  /** TLS connections that have not said hello yet. */
-  private readonly greeting = new Set<TLSSocket>()
+  /** Connections that have not told their client yet, or not said hello to TLS. */
+  private readonly greeting = new Set<Socket>()
   private readonly perClient = new Map<string, number>()
   private isDraining = false
   private whenEmpty: (() => void) | null = null
@@ -35,7 +37,6 @@ export class Listener implements VisitEvents {
     this.visitOptions = options.certificate === null ? options : { ...options, proxyHeader: 'none' }
     // Paused: the wire reads by its own means from the first byte on.
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => this.accept(socket))
-    this.server.maxConnections = options.maxConnections
     this.server.on('error', error => options.failed(error))
   }
 
@@ -51,6 +52,11 @@ export class Listener implements VisitEvents {
     this.server.close()
     for (const visit of this.visits) visit.connection?.drain()
     this.tellEmpty()
+  }
+
+  /** Open ones. */
+  get connections(): number {
+    return this.visits.size + this.greeting.size
   }
 
   destroyAll(): void {
@@ -85,16 +91,33 @@ export class Listener implements VisitEvents {
   }
 
   private accept(socket: Socket): void {
-    const { certificate, proxyHeader, mayIntroduce } = this.options
+    const { certificate, proxyHeader, mayIntroduce, maxConnections } = this.options
     const address = clientAddress(socket.remoteAddress)
-    if (proxyHeader === 'required' && !mayIntroduce(address)) socket.destroy()
+    if (this.connections >= maxConnections) socket.destroy()
+    else if (proxyHeader === 'required' && !mayIntroduce(address)) socket.destroy()
     else if (certificate === null) this.visit(Wire.accepted(socket, address))
     else if (proxyHeader === 'none') this.greet(socket, address, certificate)
-    else readIntroduction(socket, this.options.firstBytesMs, client => this.greet(socket, client ?? address, certificate))
+    else this.introduce(socket, client => this.greet(socket, client ?? address, certificate))
+  }
+
+  /** The PROXY header in front of TLS. */
+  private introduce(socket: Socket, told: (client: string | null) => void): void {
+    this.greeting.add(socket)
+    const left = () => {
+      this.greeting.delete(socket)
+      this.tellEmpty()
+    }
+    socket.once('close', left)
+    readIntroduction(socket, this.options.firstBytesMs, client => {
+      socket.off('close', left)
+      this.greeting.delete(socket)
+      told(client)
+    })
   }
 
   private visit(wire: Wire): void {
     this.visits.add(new Visit(wire, this.visitOptions, this))
+    this.options.visited()
   }
 
   /** TLS first; a client that does not finish its hello in time is let go. */
@@ -121,7 +144,7 @@ export class Listener implements VisitEvents {
   }
 
   private tellEmpty(): void {
-    if (this.visits.size + this.greeting.size > 0 || this.whenEmpty === null) return
+    if (this.connections > 0 || this.whenEmpty === null) return
     this.whenEmpty()
     this.whenEmpty = null
   }

@@ -1,20 +1,22 @@
-// A byte connection under a codec: reads into one shared buffer, gathers output, and writes it once per turn of the event loop.
+// A byte connection under a codec: reads are handed on as they come, output gathers and is written once per turn of the event loop.
 //
-// Costs per turn and connection: one read callback, one socket.write.  Reading into one shared buffer (`onread`) saves the allocation and the
-// stream machinery of every 'data' event; an output buffer is used again as soon as its write is complete, which it mostly is at once.
-// An idle connection holds no buffer.
-import { connect, Socket } from 'node:net'
+// Costs per turn and connection: one call per read, one system call per write.  An output buffer is used again as soon as its write is complete,
+// which it mostly is at once.  An idle connection holds no buffer.
+import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { EndpointAddress } from '../core/spec.js'
+import type { Carried, Carrier } from './carrier.js'
+import { DuplexCarrier } from './duplex-carrier.js'
+import { SocketCarrier } from './socket-carrier.js'
+import { atEndOfTurn } from './sockets.js'
 
 /** Beyond this a connection that does not take its bytes is blocked: codecs queue per stream, where credit bounds them. */
 const HIGH_BYTES = 256 * 1024
-const READ_BYTES = 64 * 1024
 const BUFFER_BYTES = 16 * 1024
 const MAX_SPARE = 64
 // Output in bulk leaves once it is about what a read brings, while it is in the CPU's cache, from buffers that are used again:
 // 1 MiB answers over HTTP/2: 500-690 MB per CPU second with buffers that grow until the end of the turn, 950-1240 with these (1200-1600 with reads of 128 KiB).
-const FLUSH_BYTES = READ_BYTES
+const FLUSH_BYTES = 64 * 1024
 const LARGE_BYTES = 96 * 1024
 const MAX_LARGE_SPARE = 4
 
@@ -31,14 +33,12 @@ export interface WireOwner {
 }
 
 const NOTHING = Buffer.alloc(0)
-// One for all: a read callback is done with it when it returns.
-const shared = Buffer.allocUnsafeSlow(READ_BYTES)
 const spares: Buffer[] = []
 const largeSpares: Buffer[] = []
 const touched: Wire[] = []
 let isFlushPlanned = false
 
-export class Wire {
+export class Wire implements Carried {
   /** Set right after construction, before the first event can come. */
   owner: WireOwner | null = null
   /** Output that has been gathered: codecs write at buffer[length] after `ensure` and advance `length`, then `touch`. */
@@ -48,47 +48,51 @@ export class Wire {
   flushes = 0
   /** Of the peer; a PROXY header says it anew. */
   remoteAddress: string
-  private readonly socket: Duplex
+  /** null while it is being connected. */
+  private carrier: Carrier | null = null
+  private connecting: Socket | null = null
   private isTouched = false
   private isPaused = false
   private blocked = false
   private ending = false
   private gone = false
-  private error: Error | null = null
 
-  private constructor(socket: Duplex, remoteAddress: string) {
-    this.socket = socket
+  private constructor(remoteAddress: string) {
     this.remoteAddress = remoteAddress
-    socket.on('end', () => this.owner?.ended())
-    socket.on('error', error => {
-      this.error ??= error
-    })
-    socket.on('close', () => this.close())
-    socket.on('drain', () => this.unblock())
   }
 
   /** A connection that was accepted with `pauseOnConnect`; nothing has been read from it. */
   static accepted(socket: Socket, address = socket.remoteAddress ?? 'unknown'): Wire {
-    const adopted = adopt(socket, size => wire.read(size))
-    const wire: Wire = new Wire(adopted ?? socket, address)
-    if (adopted === null) wire.readByEvents()
+    const wire = new Wire(address)
+    wire.carry(socket)
     return wire
   }
 
   /** Any other duplex, TLS for one. */
-  static over(socket: Duplex, remoteAddress: string): Wire {
-    const wire = new Wire(socket, remoteAddress)
-    wire.readByEvents()
+  static over(duplex: Duplex, remoteAddress: string): Wire {
+    const wire = new Wire(remoteAddress)
+    wire.carrier = new DuplexCarrier(duplex, wire)
     return wire
   }
 
   /** A connection to a service.  `connected` comes once unless it is closed first; what is written before is sent then. */
   static open(address: EndpointAddress, connected: () => void): Wire {
     const target = 'socket' in address ? { path: address.socket } : { host: address.host, port: address.port }
-    const onread = { buffer: shared, callback: (size: number) => wire.read(size) }
-    const socket = connect({ ...target, noDelay: true, allowHalfOpen: true, onread })
-    const wire: Wire = new Wire(socket, '')
-    socket.once('connect', connected)
+    const socket = connect({ ...target, noDelay: true, allowHalfOpen: true })
+    const wire = new Wire('')
+    wire.connecting = socket
+    let failure: Error | null = null
+    const failed = (error: Error) => {
+      failure ??= error
+    }
+    const closed = () => wire.closed(failure)
+    socket.on('error', failed)
+    socket.on('close', closed)
+    socket.once('connect', () => {
+      socket.off('close', closed)
+      wire.carry(socket)
+      connected()
+    })
     return wire
   }
 
@@ -116,7 +120,7 @@ export class Wire {
     } else if (!this.isTouched) {
       this.isTouched = true
       touched.push(this)
-      if (!isFlushPlanned) setImmediate(flushAll)
+      if (!isFlushPlanned) atEndOfTurn(flushAll)
       isFlushPlanned = true
     }
   }
@@ -128,7 +132,7 @@ export class Wire {
 
   /** Output that the kernel has not taken yet, in bytes. */
   get pendingBytes(): number {
-    return this.length + this.socket.writableLength
+    return this.length + (this.carrier?.pendingBytes ?? 0)
   }
 
   get isGone(): boolean {
@@ -141,19 +145,18 @@ export class Wire {
   }
 
   flush(): void {
-    const { length, socket } = this
+    const { length, carrier } = this
     if (length === 0) return
     if (this.gone || this.ending) {
       this.length = 0
       return
     }
+    if (carrier === null) return
     this.flushes++
     // Behind bytes that wait already these will, too: a large buffer is not left with the socket for a part of it.
-    if (this.buffer.length >= LARGE_BYTES && socket.writableLength > 0) this.shrink()
-    socket.write(length === this.buffer.length ? this.buffer : this.buffer.subarray(0, length))
-    // Complete at once: the buffer is ours again.  Else it belongs to the socket until it has been sent.
-    if (socket.writableLength === 0) spare(this.buffer)
-    else if (socket.writableLength > HIGH_BYTES) this.blocked = true
+    if (this.buffer.length >= LARGE_BYTES && carrier.pendingBytes > 0) this.shrink()
+    if (carrier.write(this.buffer, length)) spare(this.buffer)
+    else if (carrier.pendingBytes > HIGH_BYTES) this.blocked = true
     this.buffer = NOTHING
     this.length = 0
   }
@@ -167,12 +170,12 @@ export class Wire {
 
   pauseReading(): void {
     this.isPaused = true
-    this.socket.pause()
+    this.carrier?.pause()
   }
 
   resumeReading(): void {
     this.isPaused = false
-    this.socket.resume()
+    this.carrier?.resume()
   }
 
   /** Sends what is left, then ends our direction; the peer may go on. */
@@ -180,47 +183,54 @@ export class Wire {
     if (this.ending || this.gone) return
     this.flush()
     this.ending = true
-    this.socket.end()
+    this.carrier?.end()
   }
 
   /** Gone at once; what has not been sent is lost. */
   destroy(): void {
-    this.socket.destroy()
+    this.carrier?.destroy()
+    this.connecting?.destroy()
   }
 
   /** Like destroy, but the peer sees a reset: it cannot take what it has for complete. */
   reset(): void {
-    if (this.socket instanceof Socket) this.socket.resetAndDestroy()
-    else this.socket.destroy()
+    this.carrier?.reset()
+    this.connecting?.destroy()
   }
 
-  /** libuv reads a busy socket up to 32 times before it looks at another one: 2 MiB of one client's.  After a full read the others come first.
-   *  Returns whether to read on. */
-  private read(bytes: number): boolean {
-    this.owner?.received(shared, 0, bytes)
-    if (bytes < READ_BYTES) return true
-    setImmediate(() => {
-      if (!this.isPaused && !this.gone) this.socket.resume()
-    })
-    return false
+  data(chunk: Buffer, start: number, end: number): void {
+    this.owner?.received(chunk, start, end)
   }
 
-  private readByEvents(): void {
-    this.socket.on('data', (chunk: Buffer) => this.owner?.received(chunk, 0, chunk.length))
+  peerEnded(): void {
+    this.owner?.ended()
   }
 
-  private unblock(): void {
+  drained(): void {
     if (!this.blocked) return
     this.blocked = false
     this.owner?.writable()
   }
 
-  private close(): void {
+  closed(error: Error | null): void {
     this.gone = true
     spare(this.buffer)
     this.buffer = NOTHING
     this.length = 0
-    this.owner?.closed(this.error)
+    this.owner?.closed(error)
+  }
+
+  /** The socket is connected: reading begins, and what was written meanwhile goes out. */
+  private carry(socket: Socket): void {
+    this.connecting = null
+    this.carrier = SocketCarrier.take(socket, this) ?? new DuplexCarrier(socket, this)
+    if (!this.isPaused) this.carrier.resume()
+    if (!this.ending) {
+      this.flush()
+      return
+    }
+    this.ending = false
+    this.end()
   }
 }
 
@@ -240,22 +250,4 @@ function bufferFor(bytes: number): Buffer {
 function spare(buffer: Buffer): void {
   if (buffer.length === BUFFER_BYTES && spares.length < MAX_SPARE) spares.push(buffer)
   else if (buffer.length === LARGE_BYTES && largeSpares.length < MAX_LARGE_SPARE) largeSpares.push(buffer)
-}
-
-interface Handle {
-  useUserBuffer?: unknown
-}
-
-/** Node gives `onread` to outgoing connections only; a second Socket on the accepted connection's handle can have it too.
- *  Returns null where this Node has no such handle: then 'data' events do. */
-function adopt(socket: Socket, callback: (bytes: number) => boolean): Socket | null {
-  const inner = socket as unknown as { _handle: Handle | null; _server: unknown }
-  const handle = inner._handle
-  if (typeof handle?.useUserBuffer !== 'function') return null
-  inner._handle = null
-  const adopted = new Socket({ handle, allowHalfOpen: true, onread: { buffer: shared, callback } } as never)
-  // The server counts its connections by this.
-  ;(adopted as unknown as { _server: unknown })._server = inner._server
-  inner._server = null
-  return adopted
 }

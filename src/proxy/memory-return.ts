@@ -1,0 +1,42 @@
+// Gives memory back after a burst: V8 lets up to 64 MiB of dead buffers lie until something is allocated, and nothing is when the burst is over.
+// A collection takes about 10 ms here, and comes only where there is something to gain: after attacks 124 MiB were resident, with it 75 (beside.test.ts).
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+const LOOK_MS = 3000
+/** Growth that is worth a collection. */
+const GROWTH_BYTES = 8 << 20
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+export class MemoryReturn {
+  /** What was left by the last collection, or less. */
+  private floorBytes = committedBytes()
+  private timer: NodeJS.Timeout | null = null
+  private readonly isBusy: () => boolean
+
+  /** isBusy: may there soon be more to give back? */
+  constructor(isBusy: () => boolean) {
+    this.isBusy = isBusy
+  }
+
+  /** Something begins that may leave memory behind. */
+  watch(): void {
+    this.timer ??= setTimeout(() => this.look(), LOOK_MS).unref()
+  }
+
+  private look(): void {
+    this.timer = null
+    if (committedBytes() > this.floorBytes + GROWTH_BYTES) {
+      collect()
+      this.floorBytes = committedBytes()
+    } else this.floorBytes = Math.min(this.floorBytes, committedBytes())
+    if (this.isBusy()) this.watch()
+  }
+}
+
+function committedBytes(): number {
+  const { total_heap_size, external_memory } = getHeapStatistics()
+  return total_heap_size + external_memory
+}

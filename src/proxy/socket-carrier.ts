@@ -1,0 +1,130 @@
+// A socket of ours under a wire: what the kernel does not take at once waits here, in order.
+import type { Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import type { Carried, Carrier } from './carrier.js'
+import { adopt, close, native, READING, type SocketOwner, WRITING } from './sockets.js'
+
+interface Waiting {
+  bytes: Buffer
+  start: number
+  end: number
+}
+
+const GONE = -1
+
+export class SocketCarrier implements Carrier, SocketOwner {
+  pendingBytes = 0
+  private readonly wire: Carried
+  private slot = GONE
+  private readonly waiting: Waiting[] = []
+  private isReading = false
+  private isEnding = false
+  private hasPeerEnded = false
+
+  private constructor(wire: Carried) {
+    this.wire = wire
+  }
+
+  /** Takes over a connected socket from which nothing has been read; `resume` begins to.  null: it cannot be taken. */
+  static take(socket: Socket, wire: Carried): SocketCarrier | null {
+    const carrier = new SocketCarrier(wire)
+    carrier.slot = adopt(socket, carrier) ?? GONE
+    return carrier.slot === GONE ? null : carrier
+  }
+
+  write(bytes: Buffer, length: number): boolean {
+    if (this.slot === GONE) return true
+    if (this.pendingBytes > 0) return this.keep(bytes, 0, length)
+    const sent = native.send(this.slot, bytes, 0, length)
+    if (sent === length) return true
+    if (sent >= 0) return this.keep(bytes, sent, length)
+    this.fail('write', -sent)
+    return true
+  }
+
+  private keep(bytes: Buffer, start: number, end: number): boolean {
+    this.waiting.push({ bytes, start, end })
+    this.pendingBytes += end - start
+    return false
+  }
+
+  writable(): void {
+    const { waiting } = this
+    let done = 0
+    for (const part of waiting) {
+      const sent = native.send(this.slot, part.bytes, part.start, part.end)
+      if (sent < 0) {
+        this.fail('write', -sent)
+        return
+      }
+      this.pendingBytes -= sent
+      part.start += sent
+      if (part.start < part.end) break
+      done++
+    }
+    waiting.splice(0, done)
+    if (waiting.length > 0) return
+    if (this.isEnding) this.shutdown()
+    else this.wire.drained()
+  }
+
+  pause(): void {
+    this.watch(false)
+  }
+
+  resume(): void {
+    this.watch(true)
+  }
+
+  private watch(isReading: boolean): void {
+    if (this.isReading === isReading || this.slot === GONE || this.hasPeerEnded) return
+    this.isReading = isReading
+    native.watch(this.slot, (isReading ? READING : 0) | (this.pendingBytes > 0 ? WRITING : 0))
+  }
+
+  data(chunk: Buffer, start: number, end: number): void {
+    this.wire.data(chunk, start, end)
+  }
+
+  peerEnded(): void {
+    this.hasPeerEnded = true
+    this.wire.peerEnded()
+    if (this.isEnding && this.pendingBytes === 0) this.leave(null, false)
+  }
+
+  failed(errno: number): void {
+    this.fail('read', errno)
+  }
+
+  end(): void {
+    if (this.isEnding || this.slot === GONE) return
+    this.isEnding = true
+    if (this.pendingBytes === 0) this.shutdown()
+  }
+
+  private shutdown(): void {
+    if (this.hasPeerEnded) this.leave(null, false)
+    else native.shutdown(this.slot)
+  }
+
+  destroy(): void {
+    this.leave(null, false)
+  }
+
+  reset(): void {
+    this.leave(null, true)
+  }
+
+  private fail(what: 'read' | 'write', errno: number): void {
+    this.leave(new Error(`${what} ${getSystemErrorName(-errno)}`), false)
+  }
+
+  private leave(error: Error | null, isReset: boolean): void {
+    if (this.slot === GONE) return
+    close(this.slot, isReset)
+    this.slot = GONE
+    this.waiting.length = 0
+    this.pendingBytes = 0
+    process.nextTick(() => this.wire.closed(error))
+  }
+}

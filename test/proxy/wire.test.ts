@@ -1,0 +1,224 @@
+// The wire over both of its carriers: the same events in the same order, whoever carries the bytes.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { after, describe, it } from 'node:test'
+import { missing } from '../../src/proxy/sockets.js'
+import { Wire, type WireOwner } from '../../src/proxy/wire.js'
+import { until } from '../conformance/start-proxy.js'
+
+const servers = new Set<Server>()
+const leftovers = new Set<{ destroy(): void }>()
+after(() => {
+  for (const server of servers) server.close()
+  for (const left of leftovers) left.destroy()
+})
+
+/** Writes down what happens to its wire. */
+class Diary implements WireOwner {
+  readonly wire: Wire
+  text = ''
+  bytes = 0
+  readonly events: string[] = []
+  onReceived: (() => void) | null = null
+
+  constructor(wire: Wire) {
+    this.wire = wire
+    wire.owner = this
+    leftovers.add(wire)
+  }
+
+  received(chunk: Buffer, start: number, end: number): void {
+    this.bytes += end - start
+    if (this.bytes < 10_000) this.text += chunk.toString('latin1', start, end)
+    this.onReceived?.()
+  }
+
+  ended(): void {
+    this.events.push('ended')
+  }
+
+  closed(error: Error | null): void {
+    this.events.push(error === null ? 'closed' : `closed: ${error.message}`)
+  }
+
+  writable(): void {
+    this.events.push('writable')
+  }
+
+  send(text: string): void {
+    this.wire.append(Buffer.from(text, 'latin1'), 0, text.length)
+    this.wire.touch()
+  }
+}
+
+const CARRIERS = { socket: (socket: Socket) => Wire.accepted(socket), duplex: (socket: Socket) => Wire.over(socket, 'a') }
+
+/** A wire, and the plain socket at its other end. */
+async function pair(carry: (socket: Socket) => Wire): Promise<{ diary: Diary; peer: Socket }> {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
+  servers.add(server)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const peer = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
+  peer.on('error', () => {})
+  leftovers.add(peer)
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const diary = new Diary(carry(socket))
+  diary.wire.resumeReading()
+  return { diary, peer }
+}
+
+it('native/sockets.node is built: the tests below look at both carriers', () => assert.equal(missing, null))
+
+for (const [name, carry] of Object.entries(CARRIERS)) {
+  describe(`a wire over a ${name}`, () => {
+    it('carries bytes both ways; each direction ends by itself', async () => {
+      const { diary, peer } = await pair(carry)
+      peer.write('hello')
+      await until(() => diary.text === 'hello')
+      diary.send('good')
+      diary.send('bye')
+      assert.equal(String((await once(peer, 'data'))[0]), 'goodbye', 'what one turn writes is one write')
+      peer.end()
+      await until(() => diary.events.length > 0)
+      diary.send('still here')
+      assert.equal(String((await once(peer, 'data'))[0]), 'still here')
+      diary.wire.end()
+      await once(peer, 'end')
+      await until(() => diary.events.length === 2)
+      assert.deepEqual(diary.events, ['ended', 'closed'])
+      assert.ok(diary.wire.isGone)
+    })
+
+    it('ends its own direction first and hears the peer to its end', async () => {
+      const { diary, peer } = await pair(carry)
+      diary.send('all')
+      diary.wire.end()
+      peer.resume()
+      await once(peer, 'end')
+      peer.end('the rest')
+      await until(() => diary.events.includes('closed'))
+      assert.equal(diary.text, 'the rest')
+      assert.deepEqual(diary.events, ['ended', 'closed'])
+    })
+
+    it('holds what the peer does not take, says so, and loses nothing of it', async () => {
+      const { diary, peer } = await pair(carry)
+      peer.pause()
+      const block = 'x'.repeat(60_000)
+      let sent = 0
+      while (!diary.wire.isBlocked) {
+        diary.send(block)
+        sent += block.length
+        diary.wire.flush()
+      }
+      assert.ok(diary.wire.pendingBytes > 256 * 1024, 'blocked is more than the high mark')
+      // An end waits for its turn, too.
+      diary.wire.end()
+      let taken = 0
+      peer.on('data', chunk => {
+        taken += chunk.length
+      })
+      peer.resume()
+      await once(peer, 'end')
+      assert.equal(taken, sent)
+      assert.equal(diary.wire.pendingBytes, 0)
+    })
+
+    it('tells when there is room again', async () => {
+      const { diary, peer } = await pair(carry)
+      peer.pause()
+      while (!diary.wire.isBlocked) {
+        diary.send('x'.repeat(60_000))
+        diary.wire.flush()
+      }
+      assert.deepEqual(diary.events, [])
+      peer.resume()
+      await until(() => diary.events.length > 0)
+      assert.deepEqual(diary.events, ['writable'])
+      assert.equal(diary.wire.isBlocked, false)
+      diary.wire.destroy()
+    })
+
+    it('reads nothing while it is paused, and everything afterwards', async () => {
+      const { diary, peer } = await pair(carry)
+      peer.write('first')
+      await until(() => diary.text === 'first')
+      diary.wire.pauseReading()
+      peer.write('second')
+      await new Promise(resolve => setTimeout(resolve, 50))
+      assert.equal(diary.text, 'first')
+      diary.wire.resumeReading()
+      await until(() => diary.text === 'firstsecond')
+      diary.wire.destroy()
+    })
+
+    it('says why it was lost, once, and never from within a call', async () => {
+      const { diary, peer } = await pair(carry)
+      peer.resetAndDestroy()
+      await until(() => diary.events.length > 0)
+      assert.deepEqual(diary.events, ['closed: read ECONNRESET'])
+      const other = await pair(carry)
+      other.diary.wire.destroy()
+      other.diary.wire.destroy()
+      assert.deepEqual(other.diary.events, [])
+      await until(() => other.diary.events.length > 0)
+      await until(() => other.peer.readableEnded)
+      assert.deepEqual(other.diary.events, ['closed'])
+    })
+
+    it('resets: the peer cannot take what it has for complete', async () => {
+      const { diary, peer } = await pair(carry)
+      diary.send('a part of it')
+      await once(peer, 'data')
+      diary.wire.reset()
+      const [error] = (await once(peer, 'error')) as [NodeJS.ErrnoException]
+      assert.equal(error.code, 'ECONNRESET')
+      await until(() => diary.events.includes('closed'))
+    })
+
+    it('is destroyed by what it receives, in the middle of a turn with others', async () => {
+      const pairs = await Promise.all(Array.from({ length: 20 }, () => pair(carry)))
+      // Whoever is first destroys all: events of the same turn that are for the others find nobody.
+      for (const { diary } of pairs) diary.onReceived = () => pairs.forEach(other => void other.diary.wire.destroy())
+      for (const { peer } of pairs) peer.write('x')
+      await until(() => pairs.every(({ diary }) => diary.events.length === 1))
+      assert.equal(pairs.filter(({ diary }) => diary.bytes > 0).length, 1)
+    })
+  })
+}
+
+describe('a wire that is being connected', () => {
+  it('sends what was written meanwhile, and an end behind it', async () => {
+    const server = createServer()
+    servers.add(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    let isConnected = false
+    const diary = new Diary(
+      Wire.open({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, () => {
+        isConnected = true
+      }),
+    )
+    diary.send('early')
+    diary.wire.end()
+    const [peer] = (await once(server, 'connection')) as [Socket]
+    assert.equal(String((await once(peer, 'data'))[0]), 'early')
+    await until(() => diary.events.includes('closed'))
+    assert.ok(isConnected)
+  })
+
+  it('says why there is none', async () => {
+    const diary = new Diary(Wire.open({ socket: '/nowhere/at-all.sock' }, () => assert.fail('connected')))
+    await until(() => diary.events.length > 0)
+    assert.deepEqual(diary.events, ['closed: connect ENOENT /nowhere/at-all.sock'])
+  })
+
+  it('is given up before it is there', async () => {
+    const diary = new Diary(Wire.open({ host: '127.0.0.1', port: 9 }, () => assert.fail('connected')))
+    diary.wire.destroy()
+    await until(() => diary.events.length > 0)
+    assert.deepEqual(diary.events, ['closed'])
+  })
+})
