@@ -1,4 +1,5 @@
 // The access log on disk: lines gathered in memory and written in batches, so that a request never waits for the disk.
+// A line becomes bytes at once: a batch of 64 KiB put together when it is due would keep the requests of that moment waiting.
 import { statSync } from 'node:fs'
 import { basename, dirname, join, parse } from 'node:path'
 import { createStream, type Options, type RotatingFileStream } from 'rotating-file-stream'
@@ -34,8 +35,11 @@ export class AccessLog {
   private stream: RotatingFileStream | null = null
   private readonly ending = new Set<RotatingFileStream>()
   private whenClosed: (() => void) | null = null
-  private batch: string[] = []
+  private batch: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES)
   private batchBytes = 0
+  private batchLines = 0
+  /** A batch that is in the file, for the next but one. */
+  private spare: Buffer | null = null
   private timer: NodeJS.Timeout | null = null
   private inode = 0
   private lookAtMs = 0
@@ -51,10 +55,15 @@ export class AccessLog {
 
   record(entry: AccessEntry): void {
     const line = accessLine(entry, this.spec.format)
-    this.batch.push(line)
-    this.batchBytes += line.length
-    if (this.batchBytes >= BATCH_BYTES) this.flush()
-    else this.timer ??= setTimeout(() => this.flush(), BATCH_MS)
+    // UTF-8 takes at most three bytes for a UTF-16 unit.
+    if (this.batchBytes + line.length * 3 > BATCH_BYTES) this.flush()
+    if (line.length * 3 > BATCH_BYTES) {
+      this.write(Buffer.from(line), 1)
+      return
+    }
+    this.batchBytes += this.batch.write(line, this.batchBytes)
+    this.batchLines++
+    this.timer ??= setTimeout(() => this.flush(), BATCH_MS)
   }
 
   /** The file was renamed by somebody else: go on in a new one. */
@@ -103,17 +112,26 @@ export class AccessLog {
   private flush(): void {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
-    if (this.batch.length === 0) return
-    const lines = this.batch
-    const text = lines.join('')
-    this.batch = []
+    if (this.batchLines === 0) return
+    const { batch } = this
+    this.write(batch.subarray(0, this.batchBytes), this.batchLines, () => {
+      this.spare = batch
+    })
+    this.batch = this.spare ?? Buffer.allocUnsafeSlow(BATCH_BYTES)
+    this.spare = null
     this.batchBytes = 0
+    this.batchLines = 0
+  }
+
+  /** written: called when the bytes are not needed any more. */
+  private write(bytes: Buffer, lines: number, written: () => void = () => {}): void {
     this.lookAround()
-    if (this.stream === null || this.stream.writableLength > QUEUE_BYTES) {
-      this.dropped += lines.length
+    if (this.stream !== null && this.stream.writableLength <= QUEUE_BYTES) {
+      this.stream.write(bytes, written)
       return
     }
-    this.stream.write(text)
+    this.dropped += lines
+    written()
   }
 
   /** A removed or renamed file takes writes without an error: compare inodes now and then.  A failed stream is tried again. */
