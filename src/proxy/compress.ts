@@ -4,6 +4,7 @@ import { acceptedCoding, type Coding, compressedFields, isCompressible } from '.
 import type { Fields } from '../core/headers.js'
 import type { CompressionSpec } from '../core/spec.js'
 import { CODE } from './http2/frames.js'
+import type { NeverIndexed } from './http2/hpack/never-indexed.js'
 import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } from './stream.js'
 
 // Between speed and size as web servers set them for answers made on the fly.
@@ -60,6 +61,10 @@ class CompressingStream implements ClientStream, ClientEvents {
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
     this.zip?.destroy()
     this.events?.clientGone(why)
+  }
+
+  keepNeverIndexed(names: NeverIndexed): void {
+    this.inner.keepNeverIndexed(names)
   }
 
   sendInformational(status: number, fields: Fields): void {

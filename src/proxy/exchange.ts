@@ -130,6 +130,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   opened(): void {
     const { upstream, route } = this.attempts!
     this.phase = 'sent'
+    this.client.keepNeverIndexed(upstream!.neverIndexed)
     this.clocks.watchSilence(route.rules.timeoutMs)
     this.body.sendTo(upstream!)
   }

@@ -4,6 +4,7 @@ import { type Fields, fieldValue } from '../core/headers.js'
 import { translates } from './admission.js'
 import { Base64Reader, Base64Writer } from './base64.js'
 import { CODE } from './http2/frames.js'
+import type { NeverIndexed } from './http2/hpack/never-indexed.js'
 import type { ClientEvents, ClientStream, RequestHead } from './stream.js'
 import type { Traffic } from './traffic.js'
 
@@ -70,6 +71,10 @@ class GrpcWebStream implements ClientStream, ClientEvents {
 
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
     this.events?.clientGone(why)
+  }
+
+  keepNeverIndexed(names: NeverIndexed): void {
+    this.inner.keepNeverIndexed(names)
   }
 
   /** Browsers know none. */

@@ -1,6 +1,7 @@
 // The two health answers of port 6006: the proxy's own, and a gRPC service's, asked by grpc.health.v1 and told as JSON.
 import { type Fields, fieldValue } from '../core/headers.js'
 import { servingStatus } from '../core/readiness.js'
+import { NOTHING_MARKED } from './http2/hpack/never-indexed.js'
 import type { Asker, Route } from './routes.js'
 import type { Failure, RequestHead, UpstreamEvents, UpstreamHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
@@ -126,6 +127,7 @@ const CHECK: UpstreamHead = {
   fields: ['content-type', 'application/grpc', 'te', 'trailers', 'grpc-timeout', `${CHECK_TIMEOUT_MS}m`],
   bodyless: false,
   upgrade: null,
+  neverIndexed: NOTHING_MARKED,
 }
 
 /** A service without the health service answers UNIMPLEMENTED: it is up, and that is all there is to know (rule 28). */

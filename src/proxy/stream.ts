@@ -5,6 +5,7 @@
 // Every method may be called from within a reported event.  No event is reported from within a method, but `drained` and `answerSent`.
 import type { ErrorCode } from '../core/error.js'
 import type { Fields } from '../core/headers.js'
+import type { NeverIndexed } from './http2/hpack/never-indexed.js'
 
 /** What a sender may have on its way without a grant, per direction of a stream: the bound of what a stalled stream can hold. */
 export const WINDOW_BYTES = 256 * 1024
@@ -31,12 +32,16 @@ export interface RequestHead {
   upgrade: 'websocket' | null
   /** Address of the client's end of the connection. */
   client: string
+  /** Names that the client marks as never indexed; trailers may add to them. */
+  neverIndexed: NeverIndexed
 }
 
 /** One request as its client's codec shows it, and the ways to answer it.  Begins with events null; whoever serves it sets them at once. */
 export interface ClientStream {
   readonly head: RequestHead
   events: ClientEvents | null
+  /** The answer comes from where these names are marked as never indexed: they stay so. */
+  keepNeverIndexed(names: NeverIndexed): void
   /** 100-199 but 101; dropped where the client cannot take it. */
   sendInformational(status: number, fields: Fields): void
   /** fields: through the passes, with content-length where the length is known.  end: `now` where neither body nor trailers follow.
@@ -78,6 +83,8 @@ export interface Failure {
 export interface UpstreamStream {
   /** The head is on its way: the body may follow.  False at first where a connection or a free stream is waited for; `opened` tells then. */
   readonly isOpen: boolean
+  /** Names that the service marks as never indexed; from `isOpen` on, and what comes later adds to them. */
+  readonly neverIndexed: NeverIndexed
   sendData(chunk: Buffer, start: number, end: number): void
   sendEnd(trailers: Fields): void
   /** Gives the attempt up, or lets go of a request whose answer is complete; nothing is reported after it. */
@@ -101,7 +108,10 @@ export interface UpstreamEvents {
 }
 
 /** The head as it goes to a service: fields have been through the passes. */
-export type UpstreamHead = Pick<RequestHead, 'method' | 'target' | 'scheme' | 'authority' | 'fields' | 'bodyless' | 'upgrade'>
+export type UpstreamHead = Pick<
+  RequestHead,
+  'method' | 'target' | 'scheme' | 'authority' | 'fields' | 'bodyless' | 'upgrade' | 'neverIndexed'
+>
 
 /** The connections to one endpoint in one protocol. */
 export interface UpstreamPool {

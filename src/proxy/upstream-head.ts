@@ -31,7 +31,7 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     forwarded: facts.forwarded,
     authorization: facts.rules.auth === null ? 'passed on' : 'taken',
   })
-  const { upgrade } = head
+  const { upgrade, neverIndexed } = head
   return {
     method,
     target: facts.target,
@@ -40,6 +40,7 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     fields: upgrade === null ? fields : askUpgrade(fields, protocol),
     bodyless,
     upgrade,
+    neverIndexed,
   }
 }
 

@@ -62,6 +62,9 @@ export class Http1ClientStream implements ClientStream {
     this.head = head
   }
 
+  /** HTTP/1 has no such mark. */
+  keepNeverIndexed(): void {}
+
   get hasBegun(): boolean {
     return this.state !== NOT_BEGUN
   }

@@ -5,6 +5,7 @@ import { Delay } from '../delays.js'
 import type { Failure, UpstreamEvents, UpstreamHead, UpstreamStream } from '../stream.js'
 import type { ClientConnection } from './client-connection.js'
 import { CODE } from './frames.js'
+import { type NeverIndexed, NOTHING_MARKED } from './hpack/never-indexed.js'
 import { StreamRecord } from './stream-record.js'
 
 const NO_TRAILERS: Fields = []
@@ -35,6 +36,11 @@ export class Http2Attempt extends StreamRecord implements UpstreamStream {
     this.head = head
     this.events = events
     this.owner = owner
+    this.sendsNeverIndexed = head.neverIndexed
+  }
+
+  get neverIndexed(): NeverIndexed {
+    return this.connection === null ? NOTHING_MARKED : this.connection.neverIndexed
   }
 
   /** No stream is free now. */

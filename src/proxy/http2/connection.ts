@@ -14,6 +14,7 @@ import { ControlFrames } from './control-frames.js'
 import { EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
 import { CODE, FLAG, SETTING, writeGoaway, writePing, writeReset, writeSettings, writeSettingsAck } from './frames.js'
 import { DECODED_BROKEN, type Decoded, HpackDecoder } from './hpack/decoder.js'
+import { NeverIndexed } from './hpack/never-indexed.js'
 import { Output } from './output.js'
 import { ReceiveWindows } from './receive-windows.js'
 import { ResetMemory } from './reset-memory.js'
@@ -29,6 +30,8 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   readonly wire: Wire
   readonly output: Output
   readonly peer = new PeerSettings()
+  /** Names that the peer has marked: what we send on of it stays so. */
+  readonly neverIndexed = new NeverIndexed()
   private readonly windows: ReceiveWindows
   /** Of the header block that was decoded last: name, value, name, value…  A new list each time: whoever wants it may keep it. */
   protected fields: Fields = []
@@ -104,11 +107,12 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   // What comes.
 
   protected blockDone(id: number, flags: number, chunk: Buffer, from: number, to: number): void {
-    const { headLimits } = this
+    const { headLimits, decoder } = this
     const fields: Fields = []
     this.fields = fields
-    const verdict = this.decoder.decode(chunk, from, to, fields, headLimits.maxHeaderBytes, headLimits.maxHeaderFields)
-    if (verdict === DECODED_BROKEN) this.fail(CODE.COMPRESSION_ERROR, this.decoder.problem)
+    const verdict = decoder.decode(chunk, from, to, fields, headLimits.maxHeaderBytes, headLimits.maxHeaderFields)
+    if (decoder.neverIndexed.length > 0) this.neverIndexed.add(decoder.neverIndexed)
+    if (verdict === DECODED_BROKEN) this.fail(CODE.COMPRESSION_ERROR, decoder.problem)
     else this.headers(id, (flags & FLAG.END_STREAM) !== 0, verdict)
   }
 

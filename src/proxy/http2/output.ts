@@ -4,6 +4,7 @@ import type { Fields } from '../../core/headers.js'
 import type { Wire } from '../wire.js'
 import { CODE, DEFAULT_WINDOW_BYTES, FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, MAX_WINDOW, putFrameHead } from './frames.js'
 import { HpackEncoder } from './hpack/encoder.js'
+import { type NeverIndexed, NOTHING_MARKED } from './hpack/never-indexed.js'
 import type { StreamRecord } from './stream-record.js'
 
 /** Below this a loop beats the call into C++. */
@@ -23,14 +24,17 @@ export class Output {
   private first: StreamRecord | null = null
   private last: StreamRecord | null = null
   private lineLength = 0
+  /** Of the block that is being written; null where nothing is marked, which is the rule. */
+  private marked: NeverIndexed | null = null
 
   constructor(wire: Wire) {
     this.wire = wire
   }
 
   /** Starts a HEADERS frame; its fields follow by `field`.  Returns its place, for `headDone`. */
-  headBegun(): number {
+  headBegun(marked: NeverIndexed): number {
     const { wire } = this
+    this.marked = marked.isEmpty ? null : marked
     wire.ensure(FRAME_HEAD_BYTES)
     const at = wire.length
     wire.length = at + FRAME_HEAD_BYTES
@@ -39,12 +43,16 @@ export class Output {
   }
 
   field(name: string, value: string): void {
-    this.encoder.field(this.wire, name, value)
+    if (this.marked?.has(name) === true) this.encoder.fieldNeverIndexed(this.wire, name, value)
+    else this.encoder.field(this.wire, name, value)
   }
 
   fields(fields: Fields): void {
-    const { encoder, wire } = this
-    for (let at = 0; at < fields.length; at += 2) encoder.field(wire, fields[at]!, fields[at + 1]!)
+    const { encoder, wire, marked } = this
+    for (let at = 0; at < fields.length; at += 2) {
+      if (marked === null) encoder.field(wire, fields[at]!, fields[at + 1]!)
+      else this.field(fields[at]!, fields[at + 1]!)
+    }
   }
 
   headDone(at: number, id: number, endFlag: number): void {
@@ -78,8 +86,8 @@ export class Output {
   }
 
   /** A head, or trailers with END_STREAM. */
-  head(id: number, fields: Fields, endFlag: number): void {
-    const at = this.headBegun()
+  head(id: number, fields: Fields, endFlag: number, marked = NOTHING_MARKED): void {
+    const at = this.headBegun(marked)
     this.fields(fields)
     this.headDone(at, id, endFlag)
   }
@@ -141,7 +149,7 @@ export class Output {
 
   private endNow(stream: StreamRecord, trailers: Fields): void {
     const { wire } = this
-    if (trailers.length > 0) this.head(stream.id, trailers, FLAG.END_STREAM)
+    if (trailers.length > 0) this.head(stream.id, trailers, FLAG.END_STREAM, stream.sendsNeverIndexed)
     else if (stream.dataFlush === wire.flushes) wire.buffer[stream.dataAt + 4]! |= FLAG.END_STREAM
     else {
       wire.ensure(FRAME_HEAD_BYTES)
@@ -160,7 +168,7 @@ export class Output {
       this.holdingBegan(stream)
       return
     }
-    const at = this.headBegun()
+    const at = this.headBegun(stream.sendsNeverIndexed)
     this.field(':status', status)
     this.fields(fields)
     this.headDone(at, stream.id, endFlag)
@@ -212,7 +220,7 @@ export class Output {
       const fields = stream.heldHead
       stream.heldHead = null
       this.afterHeld(stream)
-      this.head(stream.id, fields, stream.heldHeadFlag)
+      this.head(stream.id, fields, stream.heldHeadFlag, stream.sendsNeverIndexed)
       if (stream.heldHeadFlag !== 0) this.hasEnded(stream)
       return true
     }

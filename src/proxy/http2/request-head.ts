@@ -4,12 +4,14 @@ import type { Fields } from '../../core/headers.js'
 import { isHost } from '../authority.js'
 import type { RequestHead } from '../stream.js'
 import { COLON, isConnectionField, parseLength } from './field-checks.js'
+import type { NeverIndexed } from './hpack/never-indexed.js'
 
 export interface RequestOrigin {
   /** END_STREAM came with the head. */
   ends: boolean
   scheme: string
   client: string
+  neverIndexed: NeverIndexed
 }
 
 // Calls of one client are alike, and HPACK's tables give the same string again: what was sound a moment ago is not looked through twice.
@@ -57,6 +59,7 @@ export function readRequestHead(fields: Fields, origin: RequestOrigin): RequestH
     contentLength: origin.ends ? 0 : contentLength,
     upgrade: protocol === NONE ? null : 'websocket',
     client: origin.client,
+    neverIndexed: origin.neverIndexed,
   }
 }
 

@@ -6,7 +6,7 @@ import type { Output } from './output.js'
 /** Writes it.  Returns whether it ends the request: a tunnel's does not (RFC 8441). */
 export function writeRequestHead(output: Output, id: number, head: UpstreamHead): boolean {
   const isTunnel = head.upgrade !== null
-  const at = output.headBegun()
+  const at = output.headBegun(head.neverIndexed)
   output.field(':method', isTunnel ? 'CONNECT' : head.method)
   if (isTunnel) output.field(':protocol', 'websocket')
   output.field(':scheme', head.scheme)

@@ -41,7 +41,7 @@ export class ServerConnection extends Connection {
     super(wire, options.settings, PREFACE.length)
     this.options = options
     this.settings = options.settings
-    this.origin = { ends: false, scheme: options.scheme, client: wire.remoteAddress }
+    this.origin = { ends: false, scheme: options.scheme, client: wire.remoteAddress, neverIndexed: this.neverIndexed }
     this.meter = new ResetMeter(options.settings.maxResetsPerSecond)
     this.sendSettings([SETTING.MAX_CONCURRENT_STREAMS, options.settings.maxStreams, SETTING.ENABLE_CONNECT_PROTOCOL, 1])
     this.headDelay.start(options.settings.headerTimeoutMs)

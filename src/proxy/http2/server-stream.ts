@@ -4,6 +4,7 @@ import type { Fields } from '../../core/headers.js'
 import { Delay } from '../delays.js'
 import { type ClientEvents, type ClientStream, type RequestHead, WINDOW_BYTES } from '../stream.js'
 import { CODE, FLAG } from './frames.js'
+import type { NeverIndexed } from './hpack/never-indexed.js'
 import type { ServerConnection } from './server-connection.js'
 import { StreamRecord } from './stream-record.js'
 
@@ -35,10 +36,14 @@ export class ServerStream extends StreamRecord implements ClientStream {
     return !this.isLocalEnded || (this.isTunnel && !this.isRemoteEnded)
   }
 
+  keepNeverIndexed(names: NeverIndexed): void {
+    this.sendsNeverIndexed = names
+  }
+
   /** 101 is HTTP/1's (RFC 9113 8.6). */
   sendInformational(status: number, fields: Fields): void {
     if (this.isClosed || this.isHeadSent || status === 101 || this.connection.wire.isBlocked) return
-    this.connection.output.head(this.id, [':status', String(status), ...fields], 0)
+    this.connection.output.head(this.id, [':status', String(status), ...fields], 0, this.sendsNeverIndexed)
   }
 
   sendHead(status: number, fields: Fields, end: 'now' | 'later'): void {

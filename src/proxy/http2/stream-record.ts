@@ -3,6 +3,7 @@ import type { Fields } from '../../core/headers.js'
 import type { Delay, Expiring } from '../delays.js'
 import { WINDOW_BYTES } from '../stream.js'
 import { ByteQueue } from './byte-queue.js'
+import { type NeverIndexed, NOTHING_MARKED } from './hpack/never-indexed.js'
 
 export abstract class StreamRecord implements Expiring {
   /** 0: not opened yet. */
@@ -23,6 +24,8 @@ export abstract class StreamRecord implements Expiring {
   /** What of the announced content-length is still to come; -1: it announced none. */
   lengthLeft = -1
 
+  /** What we send comes from where these names are marked. */
+  sendsNeverIndexed: NeverIndexed = NOTHING_MARKED
   /** What the peer takes of us: negative after it has made its windows smaller. */
   sendWindow = 0
   /** Where the head of our last DATA frame is in the connection's output, while that has been flushed so many times. */

@@ -9,10 +9,11 @@ import type { Fields } from '../../../src/core/headers.js'
 import type { EndpointAddress } from '../../../src/core/spec.js'
 import { type Failure, type UpstreamEvents, type UpstreamHead, type UpstreamStream, WINDOW_BYTES } from '../../../src/proxy/stream.js'
 import { Http1Pool } from '../../../src/proxy/upstream/http1-pool.js'
+import { upstreamHead } from '../http2/recorder.js'
 import { answering, LIMITS, openService, until } from './loopback.js'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-const HEAD: UpstreamHead = { method: 'GET', target: '/a', scheme: 'http', authority: 'h', fields: [], bodyless: true, upgrade: null }
+const HEAD = upstreamHead({ target: '/a' })
 
 const pools: Http1Pool[] = []
 after(() => {

@@ -215,8 +215,7 @@ export class Relay implements ClientEvents, UpstreamEvents {
   constructor(client: ClientStream, pool: UpstreamPool) {
     this.client = client
     client.events = this
-    const { method, target, scheme, authority, fields, bodyless, upgrade } = client.head
-    this.service = pool.open({ method, target, scheme, authority, fields: passed(fields), bodyless, upgrade }, this, 1000)
+    this.service = pool.open({ ...client.head, fields: passed(client.head.fields) }, this, 1000)
   }
 
   requestData(chunk: Buffer, start: number, end: number): void {

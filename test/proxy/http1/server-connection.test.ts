@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Fields } from '../../../src/core/headers.js'
+import { NOTHING_MARKED } from '../../../src/proxy/http2/hpack/never-indexed.js'
 import { WINDOW_BYTES } from '../../../src/proxy/stream.js'
 import { type Door, dial, openDoor, Recorder, until } from './loopback.js'
 
@@ -49,6 +50,7 @@ describe('requests on one connection', () => {
       contentLength: 0,
       upgrade: null,
       client: '127.0.0.1',
+      neverIndexed: NOTHING_MARKED,
     })
     assert.equal(door.connections.length, 1)
   })

@@ -12,6 +12,8 @@ export const PADDED = 8
 export interface SeenFrame extends Frame {
   /** Of HEADERS: name, value, name, value… */
   fields: string[]
+  /** Names in it that came marked as never indexed. */
+  neverIndexed: readonly string[]
 }
 
 export class RawPeer {
@@ -123,9 +125,13 @@ export class RawPeer {
         id: this.rest.readUInt32BE(at + 5),
         payload,
         fields: [],
+        neverIndexed: [],
       }
       at += 9 + length
-      if (one.type === TYPE.HEADERS) this.decoder.decode(payload, 0, payload.length, one.fields, 1 << 20, 10_000)
+      if (one.type === TYPE.HEADERS) {
+        this.decoder.decode(payload, 0, payload.length, one.fields, 1 << 20, 10_000)
+        one.neverIndexed = this.decoder.neverIndexed
+      }
       this.frames.push(one)
       if (this.answers) this.answer(one)
     }

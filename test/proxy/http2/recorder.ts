@@ -1,4 +1,5 @@
 // Both ends of the contract as a test sees them: what a codec reports is written down, what the test says is done.
+import { NOTHING_MARKED } from '../../../src/proxy/http2/hpack/never-indexed.js'
 import type { ClientEvents, ClientStream, Failure, UpstreamEvents, UpstreamHead } from '../../../src/proxy/stream.js'
 
 /** Serves a client's stream by hand, or at once with a small answer. */
@@ -137,7 +138,17 @@ export class AttemptRecord implements UpstreamEvents {
 }
 
 export function upstreamHead(more: Partial<UpstreamHead> = {}): UpstreamHead {
-  return { method: 'GET', target: '/', scheme: 'http', authority: 'h', fields: [], bodyless: true, upgrade: null, ...more }
+  return {
+    method: 'GET',
+    target: '/',
+    scheme: 'http',
+    authority: 'h',
+    fields: [],
+    bodyless: true,
+    upgrade: null,
+    neverIndexed: NOTHING_MARKED,
+    ...more,
+  }
 }
 
 /** Waits for a condition that no single event tells. */

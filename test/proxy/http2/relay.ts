@@ -35,6 +35,7 @@ export class Relay implements ClientEvents, UpstreamEvents {
       fields: head.fields,
       bodyless: head.bodyless,
       upgrade: head.upgrade,
+      neverIndexed: head.neverIndexed,
     }
     this.upstream = pool.open(up, this, 5000)
   }

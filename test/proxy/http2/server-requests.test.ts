@@ -1,6 +1,7 @@
 // Requests of HTTP/2 clients: which heads are served and how they look then, which reach nobody, and what becomes of answers.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { NeverIndexed } from '../../../src/proxy/http2/hpack/never-indexed.js'
 import { FLAG, frame, headerBlock, type RawPeer, rawClient, request, settingsFrame, TYPE } from './raw-peer.js'
 import { Echo, ServedStream, until } from './recorder.js'
 import { http2Door } from './relay.js'
@@ -125,6 +126,7 @@ describe('a request that is served', () => {
       contentLength: 4,
       upgrade: null,
       client: '127.0.0.1',
+      neverIndexed: new NeverIndexed(),
     })
     assert.deepEqual([String(served[0]!.body), served[0]!.trailers], ['test', ['x-sum', '9']])
     peer.close()
