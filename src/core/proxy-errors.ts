@@ -127,7 +127,7 @@ export const PROXY_ERRORS = {
     grpc: 8,
     exit: 1,
     retry: 'unsent',
-    hint: 'too many requests wait for this upstream: start it, or shorten the route’s `hold`',
+    hint: 'more requests wait than this upstream takes: start it or more of it, shorten the route’s `hold`, or raise max_connections_per_endpoint',
   },
   UPSTREAM_UNREACHABLE: {
     source: 'upstream',

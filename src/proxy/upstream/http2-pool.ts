@@ -135,12 +135,14 @@ export class Http2Pool implements UpstreamPool, ClientConnectionOwner, AttemptOw
     this.waitingCount--
     attempt.waitOver()
     if (this.waitingCount === 0) this.waiting.length = 0
-    if (why === 'expired') attempt.fail(unreachable(this.waitedForWhat()))
+    if (why === 'expired') attempt.fail(this.waitedInVain())
   }
 
-  private waitedForWhat(): string {
-    const isUp = this.connections.some(connection => connection.isReady)
-    return isUp ? 'no stream was free in time' : `no HTTP/2 connection within ${this.setupMs} ms`
+  /** A busy endpoint is not a sick one. */
+  private waitedInVain(): Failure {
+    const ready = this.connections.filter(connection => connection.isReady).length
+    if (ready === 0) return unreachable(`no HTTP/2 connection within ${this.setupMs} ms`)
+    return { code: 'REQUEST_QUEUE_FULL', message: `no stream was free in time on ${ready} connections`, again: 'unsent' }
   }
 
   private failWaiting(failure: Failure): void {

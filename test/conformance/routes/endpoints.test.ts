@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { rawService } from '../../proxy/http2/raw-peer.js'
 import { type Answer, h2cClient, PROTOCOLS } from '../clients.js'
 import { endLater, endpoint, startTestProxy, type TestProxy, until } from '../start-proxy.js'
-import { askMany, closeAll, codeOf, type NamedService, namedService, namedServices, tally } from './services.js'
+import { askMany, closeAll, codeOf, GRPC, type NamedService, namedService, namedServices, tally } from './services.js'
 
 describe('unix sockets', () => {
   let directory: string
@@ -202,5 +203,46 @@ describe('max_connections_per_endpoint', () => {
     client.close()
     await proxy.stop()
     await closeAll(busy, idle)
+  })
+})
+
+describe('a service that takes nothing more at once', () => {
+  it('is told alike by both protocols: 503 with Retry-After, gRPC 8; it is busy, not sick, and gets the next request it has room for', async () => {
+    const http1 = await namedService('http1')
+    // It allows no stream at all, until it does.
+    const h2c = await rawService(() => {}, [[3, 0]])
+    let isFree = false
+    http1.reply = () => (isFree ? { body: 'ok' } : 'never')
+    const rules = { connectTimeoutMs: 100, timeoutMs: 10_000 }
+    const proxy = await startTestProxy([
+      { prefix: '/http1/', ...rules, maxConnectionsPerEndpoint: 1, endpoints: [http1.endpoint] },
+      { prefix: '/h2c/', ...rules, protocol: 'h2c', endpoints: [endpoint(h2c.port)] },
+    ])
+    const holder = h2cClient(proxy.port)
+    const held = holder.request({ path: '/http1/first' })
+    held.catch(() => {})
+    await until(() => http1.asked.length === 1)
+    for (const { name, open } of PROTOCOLS) {
+      const client = open(proxy.port)
+      for (const to of ['http1', 'h2c']) {
+        const answer = await client.request({ path: `/${to}/x` })
+        assert.deepEqual(
+          [answer.status, answer.headers['retry-after'], codeOf(answer)],
+          [503, '1', 'REQUEST_QUEUE_FULL'],
+          `${name} to ${to}`,
+        )
+        assert.match(JSON.parse(answer.body).error.message, /was free/)
+      }
+      client.close()
+    }
+    const call = await holder.request({ path: '/h2c/a.B/C', headers: GRPC, body: Buffer.alloc(5) })
+    assert.deepEqual([call.status, call.headers['grpc-status'], call.headOnly], [200, '8', true])
+    isFree = true
+    holder.close()
+    const client = h2cClient(proxy.port)
+    assert.equal((await client.request({ path: '/http1/x' })).body, 'ok')
+    client.close()
+    await proxy.stop()
+    await closeAll(http1, h2c)
   })
 })

@@ -127,7 +127,7 @@ describe('connections', () => {
     await service.close()
   })
 
-  it('what waits for a stream can be given up, and fails unsent when it waited connectTimeoutMs', async () => {
+  it('what waits for a stream can be given up, and fails as a full queue when it waited connectTimeoutMs: busy is not sick', async () => {
     const service = await rawService(() => {}, [[3, 1]])
     const pool = poolOf(service, { maxConnections: 1 })
     const [first, second, third] = [...openMany(pool, 1), ...openMany(pool, 1, 150), ...openMany(pool, 1)]
@@ -135,7 +135,7 @@ describe('connections', () => {
     third!.attempt.cancel()
     assert.equal(pool.load, 2)
     await second!.record.done()
-    assert.deepEqual([second!.record.failure?.code, second!.record.failure?.again], ['UPSTREAM_UNREACHABLE', 'unsent'])
+    assert.deepEqual([second!.record.failure?.code, second!.record.failure?.again], ['REQUEST_QUEUE_FULL', 'unsent'])
     assert.match(second!.record.failure!.message, /no stream was free/)
     assert.deepEqual([third!.record.seen, pool.load], [[], 1])
     service.peers[0]!.send(answer(1))
