@@ -86,6 +86,18 @@ describe('HTTP/1.1 through the proxy', () => {
         ['abc', ['chunked'], ['yes']],
       )
     })
+    if (protocol.name === 'h2c')
+      it('h2c: a body of known length keeps it, trailers behind it end here, and the next request is not touched by them', async () => {
+        const client = protocol.open(proxy.port)
+        for (const round of ['first', 'second']) {
+          const headers = { 'content-length': '3', trailer: 'x-end' }
+          const answer = await client.request({ path: '/w/x', method: 'POST', headers, body: 'abc', trailers: { 'x-end': 'yes' } })
+          const seen = JSON.parse(answer.body)
+          assert.deepEqual([seen.body, valuesOf(seen.fields, 'content-length'), seen.trailers], ['abc', ['3'], []], round)
+          assert.deepEqual([valuesOf(seen.fields, 'trailer'), valuesOf(seen.fields, 'transfer-encoding')], [[], []], round)
+        }
+        client.close()
+      })
     it(`${protocol.name}: an answer's trailers reach a client that can take them`, async () => {
       const client = protocol.open(proxy.port)
       const asked = await client.request({ path: '/w/trailers', headers: { te: 'trailers' } })

@@ -177,6 +177,8 @@ export class Http1UpstreamStream implements UpstreamStream, Expiring {
     this.state = ENDED
     if (head.upgrade !== null) return `${text}connection: upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`
     if (hasTe) text += 'connection: te\r\n'
+    // A known length goes on, and trailers that may follow it over HTTP/2 end here: only chunks could carry them (RFC 9112 7.1.2), whether any come
+    // is not known yet, and a service that needs the length is common where one that needs a request's trailers is not (RFC 9110 6.5.1).
     if (length > 0 && !head.bodyless) {
       this.state = LENGTH
       this.left = length
