@@ -5,6 +5,7 @@
 //
 // A socket is a number, its slot.  A slot is free again in libuv's closing phase, so the events of a turn never meet a newer socket on it.
 // Levels, not edges: what a turn leaves unread is there in the next one, and each socket reads at most READ_BYTES a turn: nobody waits for a busy one.
+// Of the process's main thread only: everything here belongs to one loop.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <errno.h>
@@ -59,16 +60,18 @@ static void look(Socket *subject);
 static void deliver(void) {
   napi_env env = context.env;
   napi_handle_scope scope;
-  if (context.count == 0 || napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value receiver, callback, count, result, error;
-  bool is_called = napi_get_global(env, &receiver) == napi_ok && napi_get_reference_value(env, context.on_events, &callback) == napi_ok &&
-                   napi_create_uint32(env, (uint32_t)context.count, &count) == napi_ok;
+  uint32_t gathered = (uint32_t)context.count;
+  // Whatever becomes of the call, the room is free again.  Nothing gathers during it: sockets are read by the loop only.
   context.count = 0;
-  if (is_called && napi_make_callback(env, context.async, receiver, callback, 1, &count, &result) == napi_pending_exception &&
-      napi_get_and_clear_last_exception(env, &error) == napi_ok)
-    napi_fatal_exception(env, error);
   context.used = 0;
-  napi_close_handle_scope(env, scope);
+  if (gathered == 0 || napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (napi_get_global(env, &receiver) == napi_ok && napi_get_reference_value(env, context.on_events, &callback) == napi_ok &&
+      napi_create_uint32(env, gathered, &count) == napi_ok &&
+      napi_make_callback(env, context.async, receiver, callback, 1, &count, &result) == napi_pending_exception &&
+      napi_get_and_clear_last_exception(env, &error) == napi_ok)
+    (void)napi_fatal_exception(env, error);
+  (void)napi_close_handle_scope(env, scope);
 }
 
 static void on_check(uv_check_t *check) {
@@ -90,11 +93,6 @@ static void watch(Socket *subject, int watched) {
   look(subject);
 }
 
-static void fail(Socket *subject, int error) {
-  push(subject, FAILED, error, 0);
-  watch(subject, 0);
-}
-
 static void receive(Socket *subject) {
   ssize_t bytes;
   do bytes = recv(subject->fd, context.arena + context.used, READ_BYTES, MSG_DONTWAIT);
@@ -106,7 +104,8 @@ static void receive(Socket *subject) {
     push(subject, END, 0, 0);
     watch(subject, subject->watched & ~WATCH_READ);
   } else if (errno != EAGAIN) {
-    fail(subject, errno);
+    push(subject, FAILED, errno, 0);
+    watch(subject, 0);
   }
 }
 
@@ -118,19 +117,9 @@ static void on_ready(uv_poll_t *poll, int status, int ready) {
     if (subject->is_closing) return;
   }
   if (status < 0) {
-    // An error is pending, and libuv has stopped to look: bytes that came before it are read first.
-    int watched = subject->watched;
-    subject->watched = 0;
-    if (watched & WATCH_READ) {
-      receive(subject);
-      if (context.count > 0 && context.events[(context.count - 1) * EVENT_INTS + 1] == DATA) watch(subject, watched);
-    } else {
-      int error = 0;
-      socklen_t size = sizeof error;
-      if (getsockopt(subject->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-      fail(subject, error == 0 ? ECONNRESET : error);
-    }
-    return;
+    // An error is pending, and libuv has stopped to look.  recv tells which one behind the bytes that came before it; send does where nobody reads.
+    look(subject);
+    ready = subject->watched & WATCH_READ ? UV_READABLE : UV_WRITABLE;
   }
   if ((ready & UV_WRITABLE) && (subject->watched & WATCH_WRITE)) {
     push(subject, WRITABLE, 0, 0);
@@ -163,39 +152,73 @@ static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_
 }
 
 static Socket *socket_of(napi_env env, napi_value value) {
-  int32_t slot;
-  if (napi_get_value_int32(env, value, &slot) == napi_ok && slot >= 0 && slot < context.slots && context.sockets[slot] != NULL &&
-      !context.sockets[slot]->is_closing)
-    return context.sockets[slot];
+  // Not as an int32: NaN would be slot 0, which is another one's.
+  double number;
+  if (napi_get_value_double(env, value, &number) == napi_ok && number >= 0 && number < context.slots && number == (int32_t)number) {
+    Socket *subject = context.sockets[(int32_t)number];
+    if (subject != NULL && !subject->is_closing) return subject;
+  }
   (void)napi_throw_range_error(env, NULL, "sockets: no such slot");
   return NULL;
 }
 
-// open(arena: Buffer, events: Int32Array, onEvents: (count) => void): once.
+static void on_closed(uv_handle_t *handle) {
+  Socket *subject = handle->data;
+  context.sockets[subject->slot] = NULL;
+  context.free_slots[context.free_count++] = subject->slot;
+  free(subject);
+}
+
+static void close_socket(Socket *subject, bool is_reset) {
+  if (is_reset) {
+    // Where it fails the peer sees an end instead of a reset.
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(subject->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  subject->is_closing = true;
+  // libuv forgets the descriptor at once, epoll's entry and what this turn still has of it; the number may be another socket's then.
+  uv_close((uv_handle_t *)&subject->poll, on_closed);
+  (void)close(subject->fd);
+}
+
+// The environment ends: nothing may call into it any more.
+static void on_exit_of_env(void *unused) {
+  (void)unused;
+  for (int32_t slot = 0; slot < context.slots; slot++)
+    if (context.sockets[slot] != NULL && !context.sockets[slot]->is_closing) close_socket(context.sockets[slot], false);
+  uv_close((uv_handle_t *)&context.check, NULL);
+}
+
+// open(arena: Uint8Array, events: Int32Array, onEvents: (count) => void): once.
 static napi_value open_sockets(napi_env env, napi_callback_info info) {
   napi_value values[3], name;
   void *arena, *events;
   size_t arena_bytes, ints;
-  napi_typedarray_type type;
+  napi_typedarray_type arena_type, events_type;
+  napi_valuetype callback_type;
   if (!arguments(env, info, 3, values)) return NULL;
-  if (napi_get_buffer_info(env, values[0], &arena, &arena_bytes) != napi_ok || arena_bytes < READ_BYTES ||
-      napi_get_typedarray_info(env, values[1], &type, &ints, &events, NULL, NULL) != napi_ok || type != napi_int32_array || ints < 2 * EVENT_INTS ||
-      context.loop != NULL) {
-    (void)napi_throw_type_error(env, NULL, "sockets: open wants a buffer, an Int32Array and a function, once");
+  if (napi_get_typedarray_info(env, values[0], &arena_type, &arena_bytes, &arena, NULL, NULL) != napi_ok || arena_type != napi_uint8_array ||
+      arena_bytes < READ_BYTES || arena_bytes > INT32_MAX ||
+      napi_get_typedarray_info(env, values[1], &events_type, &ints, &events, NULL, NULL) != napi_ok || events_type != napi_int32_array ||
+      ints < 2 * EVENT_INTS || napi_typeof(env, values[2], &callback_type) != napi_ok || callback_type != napi_function || context.loop != NULL) {
+    (void)napi_throw_type_error(env, NULL, "sockets: open wants a Uint8Array, an Int32Array and a function, once");
     return NULL;
   }
+  uv_loop_t *loop;
   if (napi_create_reference(env, values[0], 1, &context.arena_ref) != napi_ok || napi_create_reference(env, values[1], 1, &context.events_ref) != napi_ok ||
       napi_create_reference(env, values[2], 1, &context.on_events) != napi_ok || napi_create_string_utf8(env, "sockets", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &context.async) != napi_ok || napi_get_uv_event_loop(env, &context.loop) != napi_ok) {
+      napi_async_init(env, NULL, name, &context.async) != napi_ok || napi_get_uv_event_loop(env, &loop) != napi_ok ||
+      napi_add_env_cleanup_hook(env, on_exit_of_env, NULL) != napi_ok) {
     (void)napi_throw_error(env, NULL, "sockets: this Node has no event loop for it");
     return NULL;
   }
   context.env = env;
+  context.loop = loop;
   context.arena = arena;
   context.arena_bytes = arena_bytes;
   context.events = events;
   context.max_events = ints / EVENT_INTS;
-  (void)uv_check_init(context.loop, &context.check);
+  (void)uv_check_init(loop, &context.check);
   (void)uv_check_start(&context.check, on_check);
   uv_unref((uv_handle_t *)&context.check);
   return NULL;
@@ -222,7 +245,7 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
   napi_value value, result;
   int32_t given;
   if (!arguments(env, info, 1, &value)) return NULL;
-  if (napi_get_value_int32(env, value, &given) != napi_ok) return throw_errno(env, EINVAL);
+  if (context.loop == NULL || napi_get_value_int32(env, value, &given) != napi_ok) return throw_errno(env, EINVAL);
   if (context.free_count == 0 && !grow()) return throw_errno(env, ENOMEM);
   Socket *subject = calloc(1, sizeof *subject);
   if (subject == NULL) return throw_errno(env, ENOMEM);
@@ -251,22 +274,25 @@ static napi_value watch_socket(napi_env env, napi_callback_info info) {
   int32_t watched;
   if (!arguments(env, info, 2, values)) return NULL;
   Socket *subject = socket_of(env, values[0]);
-  if (subject == NULL || napi_get_value_int32(env, values[1], &watched) != napi_ok) return NULL;
+  if (subject == NULL) return NULL;
+  if (napi_get_value_int32(env, values[1], &watched) != napi_ok || (watched & ~(WATCH_READ | WATCH_WRITE)) != 0) return throw_errno(env, EINVAL);
   watch(subject, watched);
   return NULL;
 }
 
-// send(slot, buffer, start, end): how many bytes were taken, or -errno.  Where some were not, WRITABLE follows.
+// send(slot, bytes: Uint8Array, start, end): how many bytes were taken, or -errno.  Where some were not, WRITABLE follows.
 static napi_value send_bytes(napi_env env, napi_callback_info info) {
   napi_value values[4], result;
+  napi_typedarray_type type;
   void *bytes;
   size_t length;
   uint32_t start, end;
   if (!arguments(env, info, 4, values)) return NULL;
   Socket *subject = socket_of(env, values[0]);
   if (subject == NULL) return NULL;
-  if (napi_get_buffer_info(env, values[1], &bytes, &length) != napi_ok || napi_get_value_uint32(env, values[2], &start) != napi_ok ||
-      napi_get_value_uint32(env, values[3], &end) != napi_ok || start > end || end > length) {
+  // Not napi_get_buffer_info: it ends the process where it is given something else.
+  if (napi_get_typedarray_info(env, values[1], &type, &length, &bytes, NULL, NULL) != napi_ok || type != napi_uint8_array ||
+      napi_get_value_uint32(env, values[2], &start) != napi_ok || napi_get_value_uint32(env, values[3], &end) != napi_ok || start > end || end > length) {
     (void)napi_throw_range_error(env, NULL, "sockets: send wants a buffer and a part of it");
     return NULL;
   }
@@ -288,42 +314,16 @@ static napi_value shutdown_socket(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static void on_closed(uv_handle_t *handle) {
-  Socket *subject = handle->data;
-  context.sockets[subject->slot] = NULL;
-  context.free_slots[context.free_count++] = subject->slot;
-  free(subject);
-}
-
-static void close_socket(Socket *subject, bool is_reset) {
-  if (is_reset) {
-    // Where it fails the peer sees an end instead of a reset.
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(subject->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  }
-  subject->is_closing = true;
-  (void)uv_poll_stop(&subject->poll);
-  (void)close(subject->fd);
-  uv_close((uv_handle_t *)&subject->poll, on_closed);
-}
-
 // close(slot, isReset): gone at once.
 static napi_value close_slot(napi_env env, napi_callback_info info) {
   napi_value values[2];
   bool is_reset;
   if (!arguments(env, info, 2, values)) return NULL;
   Socket *subject = socket_of(env, values[0]);
-  if (subject != NULL && napi_get_value_bool(env, values[1], &is_reset) == napi_ok) close_socket(subject, is_reset);
+  if (subject == NULL) return NULL;
+  if (napi_get_value_bool(env, values[1], &is_reset) != napi_ok) return throw_errno(env, EINVAL);
+  close_socket(subject, is_reset);
   return NULL;
-}
-
-// The environment ends: nothing may call into it any more.
-static void on_exit_of_env(void *unused) {
-  (void)unused;
-  if (context.loop == NULL) return;
-  for (int32_t slot = 0; slot < context.slots; slot++)
-    if (context.sockets[slot] != NULL && !context.sockets[slot]->is_closing) close_socket(context.sockets[slot], false);
-  uv_close((uv_handle_t *)&context.check, NULL);
 }
 
 static napi_value init(napi_env env, napi_value exports) {
@@ -332,9 +332,8 @@ static napi_value init(napi_env env, napi_value exports) {
       {"watch", NULL, watch_socket, NULL, NULL, NULL, napi_enumerable, NULL},  {"send", NULL, send_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"shutdown", NULL, shutdown_socket, NULL, NULL, NULL, napi_enumerable, NULL}, {"close", NULL, close_slot, NULL, NULL, NULL, napi_enumerable, NULL},
   };
-  if (napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions) != napi_ok ||
-      napi_add_env_cleanup_hook(env, on_exit_of_env, NULL) != napi_ok)
-    (void)napi_throw_error(env, NULL, "sockets: cannot be set up");
+  if (gettid() != getpid() || napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions) != napi_ok)
+    (void)napi_throw_error(env, NULL, "sockets: for the main thread only");
   return exports;
 }
 

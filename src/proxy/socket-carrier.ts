@@ -1,5 +1,6 @@
 // A socket of ours under a wire: what the kernel does not take at once waits here, in order.
 import type { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import type { Carried, Carrier } from './carrier.js'
 import { adopt, close, native, READING, type SocketOwner, WRITING } from './sockets.js'
@@ -11,6 +12,7 @@ interface Waiting {
 }
 
 const GONE = -1
+const { EPIPE, ECONNRESET } = constants.errno
 
 export class SocketCarrier implements Carrier, SocketOwner {
   pendingBytes = 0
@@ -20,6 +22,8 @@ export class SocketCarrier implements Carrier, SocketOwner {
   private isReading = false
   private isEnding = false
   private hasPeerEnded = false
+  /** The peer takes nothing any more: why.  What it sent before is still heard. */
+  private refusal: Error | null = null
 
   private constructor(wire: Carried) {
     this.wire = wire
@@ -33,12 +37,12 @@ export class SocketCarrier implements Carrier, SocketOwner {
   }
 
   write(bytes: Buffer, length: number): boolean {
-    if (this.slot === GONE) return true
+    if (this.slot === GONE || this.refusal !== null) return true
     if (this.pendingBytes > 0) return this.keep(bytes, 0, length)
     const sent = native.send(this.slot, bytes, 0, length)
     if (sent === length) return true
     if (sent >= 0) return this.keep(bytes, sent, length)
-    this.fail('write', -sent)
+    this.refused(-sent)
     return true
   }
 
@@ -54,7 +58,7 @@ export class SocketCarrier implements Carrier, SocketOwner {
     for (const part of waiting) {
       const sent = native.send(this.slot, part.bytes, part.start, part.end)
       if (sent < 0) {
-        this.fail('write', -sent)
+        this.refused(-sent)
         return
       }
       this.pendingBytes -= sent
@@ -88,12 +92,16 @@ export class SocketCarrier implements Carrier, SocketOwner {
 
   peerEnded(): void {
     this.hasPeerEnded = true
+    if (this.refusal !== null) {
+      this.leave(this.refusal, false)
+      return
+    }
     this.wire.peerEnded()
     if (this.isEnding && this.pendingBytes === 0) this.leave(null, false)
   }
 
   failed(errno: number): void {
-    this.fail('read', errno)
+    this.leave(failure('read', errno), false)
   }
 
   end(): void {
@@ -115,16 +123,30 @@ export class SocketCarrier implements Carrier, SocketOwner {
     this.leave(null, true)
   }
 
-  private fail(what: 'read' | 'write', errno: number): void {
-    this.leave(new Error(`${what} ${getSystemErrorName(-errno)}`), false)
+  /** A service that has refused a body and left has mostly said so before. */
+  private refused(errno: number): void {
+    const error = failure('write', errno)
+    const isPeerGone = errno === EPIPE || errno === ECONNRESET
+    if (isPeerGone && this.isReading && !this.hasPeerEnded) {
+      this.refusal = error
+      this.drop()
+    } else this.leave(error, false)
+  }
+
+  private drop(): void {
+    this.waiting.length = 0
+    this.pendingBytes = 0
   }
 
   private leave(error: Error | null, isReset: boolean): void {
     if (this.slot === GONE) return
     close(this.slot, isReset)
     this.slot = GONE
-    this.waiting.length = 0
-    this.pendingBytes = 0
+    this.drop()
     process.nextTick(() => this.wire.closed(error))
   }
+}
+
+function failure(what: 'read' | 'write', errno: number): Error {
+  return new Error(`${what} ${getSystemErrorName(-errno)}`)
 }

@@ -102,8 +102,9 @@ function hear(count: number): void {
     }
   }
   isHearing = false
-  whenHeard?.()
+  const call = whenHeard
   whenHeard = null
+  call?.()
 }
 
 function tell(owner: SocketOwner, at: number): void {
