@@ -1,6 +1,7 @@
 // Which of the endpoints that may take a request gets it: in turn by weight, the less busy of two, or always the same for the same key.
 //
 // Every chooser is handed the endpoints that are ready, not ejected and not yet tried, in a stable order.
+import type { AnswerTime } from './answer-time.js'
 import { type Fields, fieldValue, fieldValues } from './headers.js'
 import type { HashKey } from './spec.js'
 
@@ -38,22 +39,32 @@ export class WeightedTurns {
   }
 }
 
+/** An endpoint whose answers are timed. */
+export interface Timed extends Weighted {
+  answerTime: AnswerTime
+}
+
 /** Two at random, and of them the one with fewer requests for its weight: nearly as even as looking at all, without every worker rushing to the
- *  same idle one.  loadOf: requests under way.  random: [0, 1), split into both picks.  Source: power of two choices. */
-export function chooseLeastRequests<E extends Weighted>(
+ *  same idle one.  A request at one that is clearly slower counts as so many more, and one in LOOK_AGAIN_MS finds out whether it still is.
+ *  loadOf: requests under way.  random: [0, 1), split into both picks.  Source: power of two choices, weighed by time as in Finagle's peak EWMA. */
+export function chooseLeastRequests<E extends Timed>(
   endpoints: readonly E[],
   loadOf: (endpoint: E) => number,
-  random: number,
+  chance: { random: number; nowMs: number },
 ): E | null {
   const count = endpoints.length
   if (count < 2) return endpoints[0] ?? null
-  const spread = random * count
+  const spread = chance.random * count
   const first = Math.floor(spread)
   const other = Math.floor((spread - first) * (count - 1))
   const a = endpoints[first]!
   const b = endpoints[other < first ? other : other + 1]!
-  // Cross-multiplied: (load + 1) / weight without dividing.
-  return (loadOf(b) + 1) * a.weight < (loadOf(a) + 1) * b.weight ? b : a
+  const slownessOfA = a.answerTime.slownessBeside(b.answerTime)
+  const slownessOfB = b.answerTime.slownessBeside(a.answerTime)
+  if (slownessOfA > 1 && a.answerTime.looksAgain(chance.nowMs)) return a
+  if (slownessOfB > 1 && b.answerTime.looksAgain(chance.nowMs)) return b
+  // Cross-multiplied: (load + 1) * slowness / weight without dividing.
+  return (loadOf(b) + 1) * slownessOfB * a.weight < (loadOf(a) + 1) * slownessOfA * b.weight ? b : a
 }
 
 /** The endpoint with the highest score for this key (weighted rendezvous): when one leaves, only its own keys move.  key: see hashKeyValue. */

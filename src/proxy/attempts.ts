@@ -45,6 +45,8 @@ export class Attempts implements Asker {
   private lastFailure: Failure | null = null
   private choice: Choice | null = null
   private part: Part = 'usual'
+  /** When the attempt began; 0: nobody asks how long it takes. */
+  private beganMs = 0
   private stopWaiting: (() => void) | null = null
 
   constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; client: string; traffic: Traffic }) {
@@ -74,6 +76,7 @@ export class Attempts implements Asker {
   /** The service has begun to answer.  Returns after how many ms the route asks again instead of passing this answer on; null: it does not. */
   answered(status: number, answer: { fields: Fields; end: 'now' | 'later' }, isReplayable: boolean): number | null {
     this.judge('good')
+    if (this.beganMs !== 0) this.timed(status, answer)
     const { retries } = this.route.rules
     if (retries.count === 0 || this.repeats >= retries.count || !isReplayable) return null
     // Of a gRPC call its owner has said with the statuses that it may be made twice.
@@ -145,9 +148,23 @@ export class Attempts implements Asker {
     this.tried.push(choice.id)
     this.choice = choice
     choice.endpoint.active++
-    this.part = route.rules.endpoints.length > 1 ? choice.health.begun(performance.now()) : 'usual'
+    if (route.rules.endpoints.length > 1) {
+      const nowMs = performance.now()
+      this.part = choice.health.begun(nowMs)
+      this.beganMs = route.rules.balance.kind === 'least_requests' ? nowMs : 0
+    } else {
+      this.part = 'usual'
+      this.beganMs = 0
+    }
     this.upstream = this.owner.open(route, choice)
     if (this.upstream.isOpen) this.owner.opened()
+  }
+
+  /** An error says nothing about how fast its endpoint is: one that fails at once would draw everything to itself. */
+  private timed(status: number, { fields, end }: { fields: Fields; end: 'now' | 'later' }): void {
+    const isError = status >= 400 || (end === 'now' && (fieldValue(fields, 'grpc-status') ?? '0') !== '0')
+    const nowMs = performance.now()
+    if (!isError) this.choice?.answerTime.observed(nowMs - this.beganMs, nowMs)
   }
 
   /** No other endpoint is left, but one said that it did not begin, and lives: it may be asked once more (rules 18 and 19). */

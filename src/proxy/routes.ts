@@ -1,5 +1,6 @@
 // The worker's view of the world: the newest route table, compiled, and what must outlive a table: whose turn it is, budgets, buckets, health.
 import { type AccessRules, accessRules } from '../core/address.js'
+import { AnswerTime } from '../core/answer-time.js'
 import { chooseByHash, chooseLeastRequests, hashKeyValue, WeightedTurns } from '../core/choose.js'
 import { type Credentials, credentialsOf } from '../core/credentials.js'
 import { EndpointHealth, withoutEjected } from '../core/outlier.js'
@@ -18,6 +19,7 @@ export interface Choice {
   weight: number
   endpoint: Endpoint
   health: EndpointHealth
+  answerTime: AnswerTime
 }
 
 /** What a request is looked at by. */
@@ -28,17 +30,22 @@ class RouteMemory {
   readonly turns = new WeightedTurns()
   readonly budget = new RetryBudget()
   readonly healthOf = new Map<string, EndpointHealth>()
+  readonly answerTimeOf = new Map<string, AnswerTime>()
   limiter: RateLimiter | null = null
   ready: ReadonlySet<string> = new Set()
 
   update(rules: TableRoute): void {
     const ids = new Set(rules.endpoints.map(({ id }) => id))
     this.turns.keepOnly(ids)
-    for (const id of this.healthOf.keys()) if (!ids.has(id)) this.healthOf.delete(id)
+    for (const memory of [this.healthOf, this.answerTimeOf]) for (const id of memory.keys()) if (!ids.has(id)) memory.delete(id)
     const before = this.ready
     this.ready = new Set(rules.endpoints.filter(({ ready }) => ready).map(({ id }) => id))
     // Ready anew: what was before its restart does not count.
-    for (const id of this.ready) if (!before.has(id)) this.healthOf.get(id)?.trust()
+    for (const id of this.ready) {
+      if (before.has(id)) continue
+      this.healthOf.get(id)?.trust()
+      this.answerTimeOf.get(id)?.forget()
+    }
     if (JSON.stringify(rules.rateLimit) !== JSON.stringify(this.limiter?.limit ?? null))
       this.limiter = rules.rateLimit && new RateLimiter(rules.rateLimit)
   }
@@ -46,6 +53,12 @@ class RouteMemory {
   health(id: string): EndpointHealth {
     const found = this.healthOf.get(id) ?? new EndpointHealth()
     this.healthOf.set(id, found)
+    return found
+  }
+
+  answerTime(id: string): AnswerTime {
+    const found = this.answerTimeOf.get(id) ?? new AnswerTime()
+    this.answerTimeOf.set(id, found)
     return found
   }
 }
@@ -82,9 +95,10 @@ export class Route implements RouteConditions {
     const { ready, memory } = this
     const left = tried.length === 0 ? ready : ready.filter(({ id }) => !tried.includes(id))
     if (left.length < 2) return left[0] ?? null
-    const choices = withoutEjected(left, performance.now())
+    const nowMs = performance.now()
+    const choices = withoutEjected(left, nowMs)
     const { balance } = this.rules
-    if (balance.kind === 'least_requests') return chooseLeastRequests(choices, loadOf, Math.random())
+    if (balance.kind === 'least_requests') return chooseLeastRequests(choices, loadOf, { random: Math.random(), nowMs })
     const key = balance.kind === 'hash' ? hashKeyValue(balance.key, asker) : null
     return key === null ? memory.turns.choose(choices) : chooseByHash(choices, key)
   }
@@ -151,7 +165,7 @@ export class Routes {
       const key = `${addressKey(address)} ${maxConnections}`
       const endpoint = kept.get(key) ?? this.endpoints.get(key) ?? new Endpoint(address, { ...this.limits, maxConnections })
       kept.set(key, endpoint)
-      if (isReady) ready.push({ id, weight, endpoint, health: memory.health(id) })
+      if (isReady) ready.push({ id, weight, endpoint, health: memory.health(id), answerTime: memory.answerTime(id) })
     }
     return new Route(rules, memory, ready)
   }

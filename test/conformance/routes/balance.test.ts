@@ -55,13 +55,15 @@ describe('round robin', () => {
   })
 })
 
-describe('least requests', () => {
-  const FAST_MS = 20
-  const SLOW_MS = 200
-  const REQUESTS = 300
+describe('least requests', { concurrency: true }, () => {
+  // Long beside what a busy machine adds; that the goals of proxy.md 12 are met to the percent is core/choose.test.ts's to hold, on a made clock.
+  const FAST_MS = 50
+  const SLOW_MS = 500
+  const REQUESTS = 480
+  const CALLERS = 12
 
   for (const protocol of ['http1', 'h2c'] as const) {
-    it(`${protocol} services: one that is ten times slower gets far less, and the others’ callers do not wait for it`, async () => {
+    it(`${protocol} services: one that is ten times slower gets nearly nothing, and nobody waits for it`, async () => {
       const services = await namedServices(3, { protocol })
       const times = new Map(services.map(service => [service, FAST_MS]))
       for (const service of services) {
@@ -76,7 +78,7 @@ describe('least requests', () => {
         { prefix: '/turns/', ...rules },
       ])
       const client = h2cClient(proxy.port)
-      const measure = async (path: string) => {
+      const measure = async (path: string, requests: number) => {
         const tookMs: number[] = []
         const timed: Client = {
           ...client,
@@ -87,22 +89,29 @@ describe('least requests', () => {
             return answer
           },
         }
-        const counts = tally(await askMany(timed, path, REQUESTS, 12))
-        return { slow: counts.a ?? 0, wholeMs: tookMs.reduce((sum, ms) => sum + ms, 0) / 12 }
+        const begunMs = performance.now()
+        const counts = tally(await askMany(timed, path, requests, CALLERS))
+        const perSecond = (requests * 1000) / (performance.now() - begunMs)
+        tookMs.sort((x, y) => x - y)
+        return { share: (counts.a ?? 0) / requests, p97: tookMs[Math.floor(requests * 0.97)]!, perSecond }
       }
-      await measure('/least/x')
-      const even = await measure('/least/x')
+      await measure('/least/x', 120)
+      const even = await measure('/least/x', REQUESTS)
       times.set(services[0]!, SLOW_MS)
-      const least = await measure('/least/x')
-      const turns = await measure('/turns/x')
+      // It is found out within two seconds.
+      const first = await measure('/least/x', REQUESTS)
+      const least = await measure('/least/x', REQUESTS)
+      const turns = await measure('/turns/x', 96)
       client.close()
       await proxy.stop()
       await closeAll(...services)
-      const told = JSON.stringify({ even, least, turns })
-      assert.ok(Math.abs(even.slow - 100) < 50, `alike while all are alike: ${told}`)
-      assert.ok(Math.abs(turns.slow - 100) < 10, `in turn whatever happens: ${told}`)
-      assert.ok(least.slow < 60, `its share falls: ${told}`)
-      assert.ok(least.wholeMs < turns.wholeMs * 0.75, `all is done sooner: ${told}`)
+      const told = JSON.stringify({ even, first, least, turns })
+      assert.ok(Math.abs(even.share - 1 / 3) < 0.1, `alike while all are alike: ${told}`)
+      assert.ok(Math.abs(turns.share - 1 / 3) < 0.03, `in turn whatever happens: ${told}`)
+      assert.ok(least.share < 0.02, `by the number of requests alone it was 11 %: ${told}`)
+      assert.ok(least.p97 < SLOW_MS, `nobody waits for it: ${told}`)
+      assert.ok(least.perSecond > even.perSecond * 0.8, `all is done as soon: ${told}`)
+      assert.ok(turns.p97 >= SLOW_MS - 1 && turns.perSecond < even.perSecond * 0.6, `which in turn is not so: ${told}`)
     })
   }
 })
