@@ -119,9 +119,14 @@ function opened({ status, stream }: Asked, wanted: number): Duplex {
   return stream as Duplex
 }
 
+// Of the ws package's servers and clients.  A WebSocket made without either has none of its own, which is 1 ms: it destroys its stream right behind its
+// close frame, and where the other side's answer takes longer, that is a reset.
+const CLOSE_TIMEOUT_MS = 30_000
+
 /** The ws package speaks HTTP/1's handshake only; its frames go over any stream. */
 function overStream(stream: Duplex, role: 'client' | 'server', protocol: string): WebSocket {
-  const socket = new (WebSocket as unknown as new (address: null, protocols: undefined, options: object) => WebSocket)(null, undefined, {})
+  const Bare = WebSocket as unknown as new (address: null, protocols: undefined, options: object) => WebSocket
+  const socket = new Bare(null, undefined, { closeTimeout: CLOSE_TIMEOUT_MS })
   const inner = socket as unknown as {
     _isServer: boolean
     _protocol: string

@@ -77,7 +77,12 @@ for (const [from, to] of [
       await until(() => service.closes.includes(4000))
       const theirs = await client.socket('/w/x')
       const closed = once(theirs, 'close')
+      service.closes = []
       theirs.send('close')
+      theirs.pause()
+      await new Promise(resolve => setTimeout(resolve, 50))
+      assert.deepEqual(service.closes, [], 'the service waits for the answer to its close')
+      theirs.resume()
       const [code, reason] = await closed
       assert.deepEqual([code, String(reason)], [4001, 'asked'])
     })
