@@ -26,8 +26,14 @@ const slowOrigin = () =>
     response.on('close', () => clearTimeout(timer))
   })
 
+interface SteadyLoad {
+  /** Have there been so many, or is it over because one has failed? */
+  hasDone(count: number): boolean
+  stop(): Promise<void>
+}
+
 /** Requests one after the other until told to stop; every one must succeed. */
-function steadyLoad(ask: () => Promise<void>): { stop(): Promise<number> } {
+function steadyLoad(ask: () => Promise<void>): SteadyLoad {
   let stopped = false
   let count = 0
   let failed: unknown
@@ -40,11 +46,11 @@ function steadyLoad(ask: () => Promise<void>): { stop(): Promise<number> } {
     failed = error
   })
   return {
+    hasDone: wanted => count >= wanted || failed !== undefined,
     stop: async () => {
       stopped = true
       await running
       assert.ifError(failed)
-      return count
     },
   }
 }
@@ -71,15 +77,13 @@ describe('a new generation of workers', () => {
       }),
     ]
     const first = proxy.status().workers[0]!.pid
-    for (let idleTimeoutMs = 50_000; idleTimeoutMs < 50_003; idleTimeoutMs++) {
-      await proxy.settings({ idleTimeoutMs })
+    for (let change = 1; change <= 3; change++) {
+      await proxy.settings({ idleTimeoutMs: 50_000 + change })
       await new Promise(resolve => setTimeout(resolve, 300))
+      // How many these are in a given time is the machine's business.
+      await until(() => loads.every(load => load.hasDone(change * 10)))
     }
-    const counts = await Promise.all(loads.map(load => load.stop()))
-    assert.ok(
-      counts.every(count => count > 20),
-      counts.join(' '),
-    )
+    for (const load of loads) await load.stop()
     await until(() => proxy.status().workers.length === 1)
     assert.equal(alive(first), false)
     agent.destroy()
