@@ -109,7 +109,7 @@ const times = {
 
 const choices = {
   balance: option(choice('round_robin', 'least_requests', 'hash').default('round_robin'), {
-    text: 'Which instance gets the next request: in turn by weight; of two picked at random the less busy one; or always the same for the same hash_key.',
+    text: 'Which instance gets the next request: in turn by weight; of two picked at random the less busy one, where a request at a clearly slower one counts as more; or always the same for the same hash_key.',
     type: 'round_robin, least_requests or hash',
   }),
   hash_key: option(matching(HASH_KEY, 'expected header:NAME, cookie:NAME or client_ip').default('client_ip'), {
