@@ -21,6 +21,8 @@ export interface FailedRequest {
   kind: string
   why: string
   beganMs: number
+  /** When its client said so. */
+  endedMs: number
   /** This end of its connection; 0: none came about, null: nobody can tell (grpc-js). */
   localPort: number | null
 }
@@ -83,7 +85,7 @@ async function counted(load: Load, kind: string, localPort: () => number | null,
     await work()
     load.done[kind] = (load.done[kind] ?? 0) + 1
   } catch (error) {
-    load.failed.push({ kind, why: (error as Error).message, beganMs, localPort: localPort() })
+    load.failed.push({ kind, why: (error as Error).message, beganMs, endedMs: performance.now(), localPort: localPort() })
   }
 }
 

@@ -15,6 +15,8 @@ const CHANGES = 5
 const ALL_STREAMS = 2 ** 31 - 1
 // On a machine with nothing else to do it takes a tenth of this.
 const SUCCESSOR_MS = 5000
+// Load, services and the daemon's part are one process here: on a busy machine its turns take long, which is no failure of the proxy.
+const PATIENCE_MS = 20_000
 const KINDS = ['h1 kept', 'h1 short', 'raw unary', 'raw dialogue', 'grpc-js unary', 'grpc-js dialogue']
 
 interface Stage {
@@ -31,8 +33,8 @@ async function underLoad(workers: number): Promise<Stage> {
   })
   const echo = await echoServer()
   const routes = [
-    { prefix: '/w/', endpoints: [endpoint(web.port)] },
-    { prefix: '/e/', protocol: 'h2c' as const, endpoints: [endpoint(echo.port)] },
+    { prefix: '/w/', endpoints: [endpoint(web.port)], timeoutMs: PATIENCE_MS },
+    { prefix: '/e/', protocol: 'h2c' as const, endpoints: [endpoint(echo.port)], timeoutMs: PATIENCE_MS },
   ]
   const proxy = await startTestProxy(routes, { workers, drainMs: 10_000 })
   const load = startMixedLoad(proxy.port)
@@ -52,7 +54,7 @@ const alive = (pid: number) => existsSync(`/proc/${pid}`)
 /** So many more requests of every kind than there are now. */
 async function goesOn(load: Load, times: number): Promise<void> {
   const before = { ...load.done }
-  await until(() => KINDS.every(kind => (load.done[kind] ?? 0) >= (before[kind] ?? 0) + times))
+  await until(() => KINDS.every(kind => (load.done[kind] ?? 0) >= (before[kind] ?? 0) + times), PATIENCE_MS)
 }
 
 /** Clients' ports of the connections a worker holds. */
@@ -88,9 +90,14 @@ async function kill(proxy: TestProxy, pid: number): Promise<Death> {
 
 /** Failures that the death of a worker does not explain. */
 function unexplained(failed: FailedRequest[], { seenMs, ports }: Death): FailedRequest[] {
+  // grpc-js takes some turns to hear of the death, and has one connection: what it begins until the first of its calls has failed goes there, too.
+  const firstMs = Math.min(
+    ...failed.filter(({ localPort, beganMs }) => localPort === null && beganMs <= seenMs).map(({ endedMs }) => endedMs),
+  )
+  const heardMs = Number.isFinite(firstMs) ? Math.max(seenMs, firstMs) : seenMs
   return failed.filter(({ localPort, beganMs, why }) => {
     if (localPort !== null) return !ports.has(localPort)
-    return beganMs > seenMs || !why.startsWith('14 ')
+    return beganMs > heardMs || !why.startsWith('14 ')
   })
 }
 
