@@ -10,6 +10,10 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { InstanceStatus } from '../../src/core/status.js'
 
+// Ours to wait in, nobody's promise: a bound for a machine where ten programs share a core, and where each look at the status is a Node to start.
+const START_MS = 60_000
+const FACT_MS = 30_000
+
 export const root = fileURLToPath(new URL('../../../', import.meta.url))
 export const fixture = (name: string): string => join(root, 'test/fixtures/bin', name)
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -66,7 +70,7 @@ export async function system(t: TestContext, yaml: string, env: Record<string, s
       assert.ok(found, `no instance ${id}`)
       return found
     },
-    async when(id, fact, limitMs = 10_000) {
+    async when(id, fact, limitMs = FACT_MS) {
       let last: InstanceStatus | null = null
       await until(
         async () => {
@@ -91,7 +95,7 @@ export async function system(t: TestContext, yaml: string, env: Record<string, s
         if (started.exitCode !== null) throw new Error(`the daemon ended with ${started.exitCode}: ${printed}`)
         return [0, 3].includes((await rig.ctl('status')).code ?? 1)
       }
-      await until(reached, () => `guardctl does not reach the daemon: ${printed}`, 15_000)
+      await until(reached, () => `guardctl does not reach the daemon: ${printed}`, START_MS)
     },
     second: () => run(process.execPath, [main, '-c', file], { cwd: dir }),
     async stop() {
@@ -153,7 +157,7 @@ export async function run(command: string, args: string[], options: { cwd?: stri
 }
 
 /** Waits for a fact that has no event of its own here, with a bound; what: said when it does not come. */
-export async function until(fact: () => boolean | Promise<boolean>, what: string | (() => string), limitMs = 10_000): Promise<void> {
+export async function until(fact: () => boolean | Promise<boolean>, what: string | (() => string), limitMs = FACT_MS): Promise<void> {
   const end = Date.now() + limitMs
   while (!(await fact())) {
     if (Date.now() > end) throw new Error(`not within ${limitMs} ms: ${typeof what === 'string' ? what : what()}`)
@@ -161,10 +165,22 @@ export async function until(fact: () => boolean | Promise<boolean>, what: string
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
+// Below the ports that the kernel gives to whoever connects: one of those can be taken by anybody's connection before its program listens.
+const PORTS = { from: 20_000, to: 32_000 }
+
+/** The first of so many free ports in a row. */
+export async function freePort(count = 1): Promise<number> {
+  for (;;) {
+    const first = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+    const free = await Promise.all(Array.from({ length: count }, (_, at) => isFree(first + at)))
+    if (free.every(Boolean)) return first
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
