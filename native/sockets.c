@@ -8,14 +8,17 @@
 // Of the process's main thread only: everything here belongs to one loop.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -240,31 +243,100 @@ static bool grow(void) {
   return true;
 }
 
+// A slot for this descriptor, which is ours from here on.  NULL where it cannot be had: the descriptor is closed and *error says why.
+static Socket *take(int fd, int *error) {
+  Socket *subject = NULL;
+  *error = ENOMEM;
+  if ((context.free_count > 0 || grow()) && (subject = calloc(1, sizeof *subject)) != NULL) {
+    *error = -uv_poll_init(context.loop, &subject->poll, fd);
+    if (*error == 0) {
+      subject->fd = fd;
+      subject->poll.data = subject;
+      subject->slot = context.free_slots[--context.free_count];
+      context.sockets[subject->slot] = subject;
+      return subject;
+    }
+  }
+  free(subject);
+  (void)close(fd);
+  return NULL;
+}
+
 // adopt(fd): slot.  The descriptor is copied: the caller closes its own.  Nothing is watched yet.
 static napi_value adopt(napi_env env, napi_callback_info info) {
   napi_value value, result;
   int32_t given;
+  int error;
   if (!arguments(env, info, 1, &value)) return NULL;
   if (context.loop == NULL || napi_get_value_int32(env, value, &given) != napi_ok) return throw_errno(env, EINVAL);
-  if (context.free_count == 0 && !grow()) return throw_errno(env, ENOMEM);
-  Socket *subject = calloc(1, sizeof *subject);
-  if (subject == NULL) return throw_errno(env, ENOMEM);
-  subject->fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
-  if (subject->fd < 0) {
-    int error = errno;
-    free(subject);
-    return throw_errno(env, error);
-  }
-  int failed = uv_poll_init(context.loop, &subject->poll, subject->fd);
-  if (failed != 0) {
-    (void)close(subject->fd);
-    free(subject);
-    return throw_errno(env, -failed);
-  }
-  subject->poll.data = subject;
-  subject->slot = context.free_slots[--context.free_count];
-  context.sockets[subject->slot] = subject;
+  int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return throw_errno(env, errno);
+  Socket *subject = take(fd, &error);
+  if (subject == NULL) return throw_errno(env, error);
   (void)napi_create_int32(env, subject->slot, &result);
+  return result;
+}
+
+typedef union {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+  struct sockaddr_un local;
+} Address;
+
+// Where to: a path where the port is 0, else the number of a host.  Returns the address's size; 0 where it is none.
+static socklen_t parse_address(Address *address, const char *where, uint32_t port) {
+  memset(address, 0, sizeof *address);
+  if (port == 0) {
+    address->local.sun_family = AF_UNIX;
+    if (strlen(where) >= sizeof address->local.sun_path) return 0;
+    strcpy(address->local.sun_path, where);
+    return sizeof address->local;
+  }
+  if (inet_pton(AF_INET, where, &address->v4.sin_addr) == 1) {
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = htons((uint16_t)port);
+    return sizeof address->v4;
+  }
+  if (inet_pton(AF_INET6, where, &address->v6.sin6_addr) != 1) return 0;
+  address->v6.sin6_family = AF_INET6;
+  address->v6.sin6_port = htons((uint16_t)port);
+  return sizeof address->v6;
+}
+
+// Returns a descriptor that is being connected, or -errno.
+static int begin_connect(const Address *address, socklen_t size) {
+  int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int on = 1;
+  bool is_ready = address->any.sa_family == AF_UNIX || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+  if (is_ready && (connect(fd, &address->any, size) == 0 || errno == EINPROGRESS)) return fd;
+  int error = errno;
+  (void)close(fd);
+  return -error;
+}
+
+// connect(where, port): slot, or -errno.  WRITABLE says that it is connected, FAILED that it will not be.
+static napi_value connect_socket(napi_env env, napi_callback_info info) {
+  napi_value values[2], result;
+  // A path of the longest kind, and a byte by which a longer one shows.
+  char where[sizeof(((Address *)0)->local.sun_path) + 1];
+  size_t length;
+  uint32_t port;
+  Address address;
+  if (!arguments(env, info, 2, values)) return NULL;
+  if (context.loop == NULL || napi_get_value_string_utf8(env, values[0], where, sizeof where, &length) != napi_ok ||
+      napi_get_value_uint32(env, values[1], &port) != napi_ok || port > UINT16_MAX || strlen(where) != length)
+    return throw_errno(env, EINVAL);
+  socklen_t size = parse_address(&address, where, port);
+  int found = size == 0 ? -EINVAL : begin_connect(&address, size);
+  if (found >= 0) {
+    int error;
+    Socket *subject = take(found, &error);
+    found = subject == NULL ? -error : subject->slot;
+    if (subject != NULL) watch(subject, WATCH_READ | WATCH_WRITE);
+  }
+  (void)napi_create_int32(env, found, &result);
   return result;
 }
 
@@ -329,6 +401,7 @@ static napi_value close_slot(napi_env env, napi_callback_info info) {
 static napi_value init(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"open", NULL, open_sockets, NULL, NULL, NULL, napi_enumerable, NULL},   {"adopt", NULL, adopt, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"connect", NULL, connect_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"watch", NULL, watch_socket, NULL, NULL, NULL, napi_enumerable, NULL},  {"send", NULL, send_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"shutdown", NULL, shutdown_socket, NULL, NULL, NULL, napi_enumerable, NULL}, {"close", NULL, close_slot, NULL, NULL, NULL, napi_enumerable, NULL},
   };

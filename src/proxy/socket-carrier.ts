@@ -2,8 +2,9 @@
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
+import type { EndpointAddress } from '../core/spec.js'
 import type { Carried, Carrier } from './carrier.js'
-import { adopt, close, native, READING, type SocketOwner, WRITING } from './sockets.js'
+import { adopt, close, connect, native, READING, type SocketOwner, WRITING } from './sockets.js'
 
 interface Waiting {
   bytes: Buffer
@@ -22,6 +23,10 @@ export class SocketCarrier implements Carrier, SocketOwner {
   private isReading = false
   private isEnding = false
   private hasPeerEnded = false
+  /** Called once it is connected; null: it is. */
+  private connected: (() => void) | null = null
+  /** For messages. */
+  private target = ''
   /** The peer takes nothing any more: why.  What it sent before is still heard. */
   private refusal: Error | null = null
 
@@ -36,9 +41,22 @@ export class SocketCarrier implements Carrier, SocketOwner {
     return carrier.slot === GONE ? null : carrier
   }
 
+  /** Begins to connect; what is written meanwhile waits.  null: Node must do it, with a name to look up for one. */
+  static connect(address: EndpointAddress, wire: Carried, connected: () => void): SocketCarrier | null {
+    const carrier = new SocketCarrier(wire)
+    const slot = connect(address, carrier)
+    if (slot === null) return null
+    carrier.connected = connected
+    carrier.target = 'socket' in address ? address.socket : `${address.host}:${address.port}`
+    carrier.isReading = true
+    if (slot >= 0) carrier.slot = slot
+    else carrier.tellClosed(carrier.notConnected(-slot))
+    return carrier
+  }
+
   write(bytes: Buffer, length: number): boolean {
     if (this.slot === GONE || this.refusal !== null) return true
-    if (this.pendingBytes > 0) return this.keep(bytes, 0, length)
+    if (this.pendingBytes > 0 || this.connected !== null) return this.keep(bytes, 0, length)
     const sent = native.send(this.slot, bytes, 0, length)
     if (sent === length) return true
     if (sent >= 0) return this.keep(bytes, sent, length)
@@ -53,7 +71,12 @@ export class SocketCarrier implements Carrier, SocketOwner {
   }
 
   writable(): void {
-    const { waiting } = this
+    const { waiting, connected } = this
+    if (connected !== null) {
+      this.connected = null
+      connected()
+      if (this.slot === GONE) return
+    }
     let done = 0
     for (const part of waiting) {
       const sent = native.send(this.slot, part.bytes, part.start, part.end)
@@ -69,7 +92,7 @@ export class SocketCarrier implements Carrier, SocketOwner {
     waiting.splice(0, done)
     if (waiting.length > 0) return
     if (this.isEnding) this.shutdown()
-    else this.wire.drained()
+    else if (connected === null) this.wire.drained()
   }
 
   pause(): void {
@@ -83,7 +106,12 @@ export class SocketCarrier implements Carrier, SocketOwner {
   private watch(isReading: boolean): void {
     if (this.isReading === isReading || this.slot === GONE || this.hasPeerEnded) return
     this.isReading = isReading
-    native.watch(this.slot, (isReading ? READING : 0) | (this.pendingBytes > 0 ? WRITING : 0))
+    native.watch(this.slot, (isReading ? READING : 0) | (this.isWaiting ? WRITING : 0))
+  }
+
+  /** For the connection, or for room. */
+  private get isWaiting(): boolean {
+    return this.pendingBytes > 0 || this.connected !== null
   }
 
   data(chunk: Buffer, start: number, end: number): void {
@@ -101,13 +129,13 @@ export class SocketCarrier implements Carrier, SocketOwner {
   }
 
   failed(errno: number): void {
-    this.leave(failure('read', errno), false)
+    this.leave(this.connected === null ? failure('read', errno) : this.notConnected(errno), false)
   }
 
   end(): void {
     if (this.isEnding || this.slot === GONE) return
     this.isEnding = true
-    if (this.pendingBytes === 0) this.shutdown()
+    if (!this.isWaiting) this.shutdown()
   }
 
   private shutdown(): void {
@@ -143,10 +171,20 @@ export class SocketCarrier implements Carrier, SocketOwner {
     close(this.slot, isReset)
     this.slot = GONE
     this.drop()
+    this.tellClosed(error)
+  }
+
+  private tellClosed(error: Error | null): void {
     process.nextTick(() => this.wire.closed(error))
+  }
+
+  private notConnected(errno: number): Error {
+    const error = failure('connect', errno)
+    error.message += ` ${this.target}`
+    return error
   }
 }
 
-function failure(what: 'read' | 'write', errno: number): Error {
+function failure(what: 'connect' | 'read' | 'write', errno: number): Error {
   return new Error(`${what} ${getSystemErrorName(-errno)}`)
 }

@@ -1,12 +1,15 @@
 // Sockets without Node's stream machinery: native/sockets.c reads all that are ready, and one call a turn hands over what came.
 import { createRequire } from 'node:module'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
+import type { EndpointAddress } from '../core/spec.js'
 
 /** native/sockets.c. */
 interface Addon {
   open(arena: Buffer, events: Int32Array, onEvents: (count: number) => void): void
   /** Copies the descriptor.  Returns a slot. */
   adopt(fd: number): number
+  /** To a path (port 0) or the number of a host.  Returns a slot, or the negative errno. */
+  connect(where: string, port: number): number
   watch(slot: number, what: number): void
   /** Returns how many bytes were taken, or the negative errno. */
   send(slot: number, bytes: Buffer, start: number, end: number): number
@@ -21,7 +24,7 @@ export interface SocketOwner {
   peerEnded(): void
   /** errno: positive. */
   failed(errno: number): void
-  /** There is room again for what `send` did not take. */
+  /** It is connected; later: there is room again for what `send` did not take. */
   writable(): void
 }
 
@@ -78,6 +81,16 @@ export function adopt(socket: Socket, owner: SocketOwner): number | null {
   }
   owners[slot] = owner
   socket.destroy()
+  return slot
+}
+
+/** Begins to connect.  Returns a slot, the negative errno, or null for a host's name and where Node must do: it looks names up. */
+export function connect(address: EndpointAddress, owner: SocketOwner): number | null {
+  if (missing !== null) return null
+  const isLocal = 'socket' in address
+  if (!isLocal && (isIP(address.host) === 0 || address.host.includes('%'))) return null
+  const slot = isLocal ? native.connect(address.socket, 0) : native.connect(address.host, address.port)
+  if (slot >= 0) owners[slot] = owner
   return slot
 }
 

@@ -48,8 +48,8 @@ export class Wire implements Carried {
   flushes = 0
   /** Of the peer; a PROXY header says it anew. */
   remoteAddress: string
-  /** null while it is being connected. */
   private carrier: Carrier | null = null
+  /** Node's, until it is connected; there is no carrier then. */
   private connecting: Socket | null = null
   private isTouched = false
   private isPaused = false
@@ -77,23 +77,27 @@ export class Wire implements Carried {
 
   /** A connection to a service.  `connected` comes once unless it is closed first; what is written before is sent then. */
   static open(address: EndpointAddress, connected: () => void): Wire {
+    const wire = new Wire('')
+    wire.carrier = SocketCarrier.connect(address, wire, connected)
+    if (wire.carrier === null) wire.connectByNode(address, connected)
+    return wire
+  }
+
+  private connectByNode(address: EndpointAddress, connected: () => void): void {
     const target = 'socket' in address ? { path: address.socket } : { host: address.host, port: address.port }
     const socket = connect({ ...target, noDelay: true, allowHalfOpen: true })
-    const wire = new Wire('')
-    wire.connecting = socket
+    this.connecting = socket
     let failure: Error | null = null
-    const failed = (error: Error) => {
+    const closed = () => this.closed(failure)
+    socket.on('error', error => {
       failure ??= error
-    }
-    const closed = () => wire.closed(failure)
-    socket.on('error', failed)
+    })
     socket.on('close', closed)
     socket.once('connect', () => {
       socket.off('close', closed)
-      wire.carry(socket)
+      this.carry(socket)
       connected()
     })
-    return wire
   }
 
   /** Makes room for so many bytes behind `length`.  May replace `buffer`. */
@@ -146,12 +150,11 @@ export class Wire implements Carried {
 
   flush(): void {
     const { length, carrier } = this
-    if (length === 0) return
+    if (length === 0 || carrier === null) return
     if (this.gone || this.ending) {
       this.length = 0
       return
     }
-    if (carrier === null) return
     this.flushes++
     // Behind bytes that wait already these will, too: a large buffer is not left with the socket for a part of it.
     if (this.buffer.length >= LARGE_BYTES && carrier.pendingBytes > 0) this.shrink()

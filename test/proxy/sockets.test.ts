@@ -143,7 +143,13 @@ describe('a call that is wrong', () => {
       ...[1, undefined, 'true'].map(isReset => () => loose.close(slot, isReset)),
       ...[-1, 1e6, '0', undefined, file].map(fd => () => loose.adopt(fd)),
       () => loose.open(Buffer.alloc(1 << 20), new Int32Array(64), () => {}),
-      ...(['open', 'adopt', 'watch', 'send', 'shutdown', 'close'] as const).flatMap(name => [
+      ...[
+        [0, 1],
+        ['127.0.0.1', 65_536],
+        ['127.0.0.1', '80'],
+        ['a\0b', 0],
+      ].map(to => () => loose.connect(...to)),
+      ...(['open', 'adopt', 'connect', 'watch', 'send', 'shutdown', 'close'] as const).flatMap(name => [
         () => loose[name](),
         () => loose[name](slot, 1, 2, 3, 4),
       ]),

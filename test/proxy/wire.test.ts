@@ -190,34 +190,65 @@ for (const [name, carry] of Object.entries(CARRIERS)) {
 }
 
 describe('a wire that is being connected', () => {
-  it('sends what was written meanwhile, and an end behind it', async () => {
+  const listening = async (host?: string) => {
     const server = createServer()
     servers.add(server)
-    server.listen(0, '127.0.0.1')
+    server.listen(0, host)
     await once(server, 'listening')
-    let isConnected = false
-    const diary = new Diary(
-      Wire.open({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, () => {
-        isConnected = true
-      }),
-    )
-    diary.send('early')
-    diary.wire.end()
-    const [peer] = (await once(server, 'connection')) as [Socket]
-    assert.equal(String((await once(peer, 'data'))[0]), 'early')
-    await until(() => diary.events.includes('closed'))
-    assert.ok(isConnected)
-  })
+    return { server, port: (server.address() as AddressInfo).port }
+  }
 
-  it('says why there is none', async () => {
-    const diary = new Diary(Wire.open({ socket: '/nowhere/at-all.sock' }, () => assert.fail('connected')))
-    await until(() => diary.events.length > 0)
-    assert.deepEqual(diary.events, ['closed: connect ENOENT /nowhere/at-all.sock'])
+  // By number it is connected by us, by name by Node.
+  for (const host of ['127.0.0.1', '::1', 'localhost']) {
+    it(`to ${host} sends what was written meanwhile, and an end behind it`, async () => {
+      const { server, port } = await listening()
+      let isConnected = false
+      const wire = Wire.open({ host, port }, () => {
+        isConnected = true
+      })
+      const diary = new Diary(wire)
+      diary.send('early')
+      diary.wire.end()
+      const [peer] = (await once(server, 'connection')) as [Socket]
+      assert.equal(String((await once(peer, 'data'))[0]), 'early')
+      await until(() => diary.events.includes('closed'))
+      assert.ok(isConnected)
+    })
+
+    it(`to ${host} says why there is none`, async () => {
+      const { server, port } = await listening(host)
+      await new Promise(resolve => server.close(resolve))
+      const diary = new Diary(Wire.open({ host, port }, () => assert.fail('connected')))
+      await until(() => diary.events.length > 0)
+      assert.equal(diary.events.length, 1)
+      if (host !== 'localhost') assert.equal(diary.events[0], `closed: connect ECONNREFUSED ${host}:${port}`)
+    })
+  }
+
+  it('to a path says why there is none', async () => {
+    for (const [path, name] of [
+      ['/nowhere/at-all.sock', 'ENOENT'],
+      [`/${'x'.repeat(108)}`, 'EINVAL'],
+    ]) {
+      const diary = new Diary(Wire.open({ socket: path! }, () => assert.fail('connected')))
+      assert.deepEqual(diary.events, [], 'never from within the call')
+      await until(() => diary.events.length > 0)
+      assert.deepEqual(diary.events, [`closed: connect ${name} ${path}`])
+    }
   })
 
   it('is given up before it is there', async () => {
     const diary = new Diary(Wire.open({ host: '127.0.0.1', port: 9 }, () => assert.fail('connected')))
     diary.wire.destroy()
+    await until(() => diary.events.length > 0)
+    assert.deepEqual(diary.events, ['closed'])
+  })
+
+  it('may be given up as it is connected', async () => {
+    const { port } = await listening()
+    const wire = Wire.open({ host: '127.0.0.1', port }, () => wire.destroy())
+    const diary = new Diary(wire)
+    diary.send('never sent')
     await until(() => diary.events.length > 0)
     assert.deepEqual(diary.events, ['closed'])
   })

@@ -3,7 +3,7 @@ import type { Wire } from '../wire.js'
 
 /** Less than a window of HTTP/2 (stream.ts): what is on its way to us waits with the kernel.  One read more may come after reading was paused.
  *  Ten clients that read none of a hundred endless answers each: 256 KiB made the worker p99 657 ms slow and 124 MiB large, this SEEN. */
-const PAUSE_BYTES = 16 * 1024
+export const AHEAD_BYTES = 16 * 1024
 
 export class ReadCredit {
   /** Handed on and not granted. */
@@ -16,7 +16,7 @@ export class ReadCredit {
   }
 
   get isSpent(): boolean {
-    return this.ahead > PAUSE_BYTES
+    return this.ahead > AHEAD_BYTES
   }
 
   pause(): void {
