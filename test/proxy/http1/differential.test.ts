@@ -121,6 +121,8 @@ const THEY_MAY_REFUSE = new Set([
   'HPE_INVALID_CONTENT_LENGTH',
 ])
 
+const CLOSES_FOR_A_TAB = /^connection:.*\t/im
+
 /** Gives llhttp the requests that we took whole, and nothing else: it must see the same ones, and nothing behind them. */
 async function compare(bytes: Buffer): Promise<number> {
   const ours = new Reader().read(bytes, bytes.length || 1).requests.filter(request => request.isComplete)
@@ -131,8 +133,12 @@ async function compare(bytes: Buffer): Promise<number> {
   const taken = bytes.subarray(0, ours.at(-1)!.end)
   const theirs = await readByLlhttp(taken)
   if (THEY_MAY_REFUSE.has(theirs.code)) return 0
+  // `keep-alive` with a tab behind it, which is blank space (RFC 9110 5.6.3): llhttp does not take it for the word, and ends an HTTP/1.0 connection there.
+  if (theirs.code === 'HPE_CLOSED_CONNECTION' && CLOSES_FOR_A_TAB.test(taken.toString('latin1'))) return 0
   const facts = JSON.stringify(taken.toString('latin1'))
   assert.equal(theirs.code, '', facts)
+  // An Upgrade that it does not take up, and Transfer-Encoding among the trailers: it waits for more.  Neither goes on (core/headers.ts).
+  if (ours.at(-1)!.fields.includes('upgrade') && theirs.requests.at(-1)?.isComplete === false) return 0
   const mine = ours.map(({ method, target, fields, body }) => ({ method, target, fields, body, isComplete: true }))
   assert.deepEqual(theirs.requests, mine, facts)
   return ours.length
