@@ -1,7 +1,7 @@
 // Sockets of the proxy's data plane, as a Node-API addon: one call into JavaScript per turn of the event loop, whatever number of sockets is ready.
 //
 //   poll callbacks (libuv)  ─►  recv into the arena, an event each  ─►  check callback: one call of `on_events`
-//   JavaScript              ─►  send, watch, shutdown, close: one system call each
+//   JavaScript              ─►  connect, adopt, watch, send, shutdown, close: each acts at once
 //
 // A socket is a number, its slot.  A slot is free again in libuv's closing phase, so the events of a turn never meet a newer socket on it.
 // Levels, not edges: what a turn leaves unread is there in the next one, and each socket reads at most READ_BYTES a turn: nobody waits for a busy one.

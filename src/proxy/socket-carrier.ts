@@ -92,7 +92,7 @@ export class SocketCarrier implements Carrier, SocketOwner {
     waiting.splice(0, done)
     if (waiting.length > 0) return
     if (this.isEnding) this.shutdown()
-    else if (connected === null) this.wire.drained()
+    else this.wire.drained()
   }
 
   pause(): void {

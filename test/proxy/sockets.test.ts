@@ -23,9 +23,10 @@ import { fileURLToPath } from 'node:url'
 import type { FromWorker } from '../../src/core/route-table.js'
 import { bindSocket } from '../../src/proxy/socket.js'
 import { missing, native } from '../../src/proxy/sockets.js'
-import { Wire, type WireOwner } from '../../src/proxy/wire.js'
+import { Wire } from '../../src/proxy/wire.js'
 import { SETTINGS, until } from '../conformance/start-proxy.js'
 import { connections, descriptorOf } from './connections.js'
+import { WireDiary } from './wire-diary.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'guard-sockets-'))
@@ -35,41 +36,15 @@ after(() => {
   rmSync(directory, { recursive: true })
 })
 
-class Diary implements WireOwner {
-  readonly wire: Wire
-  readonly chunks: Buffer[] = []
-  bytes = 0
-  readonly events: string[] = []
-
+class Diary extends WireDiary {
   constructor(socket: Socket) {
-    this.wire = Wire.accepted(socket)
-    this.wire.owner = this
+    super(Wire.accepted(socket))
     leftovers.add(this.wire)
   }
 
-  get text(): string {
-    return Buffer.concat(this.chunks).toString('latin1')
-  }
-
-  received(chunk: Buffer, start: number, end: number): void {
-    this.bytes += end - start
-    this.chunks.push(Buffer.from(chunk.subarray(start, end)))
-  }
-
-  ended(): void {
-    this.events.push('ended')
-  }
-
-  closed(error: Error | null): void {
-    this.events.push(error === null ? 'closed' : `closed: ${error.message}`)
-  }
-
-  writable(): void {
-    this.events.push('writable')
-  }
-
-  send(text: string): void {
-    this.wire.append(Buffer.from(text, 'latin1'), 0, text.length)
+  /** At once. */
+  override send(text: string): void {
+    super.send(text)
     this.wire.flush()
   }
 

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { missing } from '../../src/proxy/sockets.js'
-import { Wire, type WireOwner } from '../../src/proxy/wire.js'
+import { Wire } from '../../src/proxy/wire.js'
 import { until } from '../conformance/start-proxy.js'
+import { WireDiary } from './wire-diary.js'
 
 const servers = new Set<Server>()
 const leftovers = new Set<{ destroy(): void }>()
@@ -14,41 +15,10 @@ after(() => {
   for (const left of leftovers) left.destroy()
 })
 
-/** Writes down what happens to its wire. */
-class Diary implements WireOwner {
-  readonly wire: Wire
-  text = ''
-  bytes = 0
-  readonly events: string[] = []
-  onReceived: (() => void) | null = null
-
+class Diary extends WireDiary {
   constructor(wire: Wire) {
-    this.wire = wire
-    wire.owner = this
+    super(wire)
     leftovers.add(wire)
-  }
-
-  received(chunk: Buffer, start: number, end: number): void {
-    this.bytes += end - start
-    if (this.bytes < 10_000) this.text += chunk.toString('latin1', start, end)
-    this.onReceived?.()
-  }
-
-  ended(): void {
-    this.events.push('ended')
-  }
-
-  closed(error: Error | null): void {
-    this.events.push(error === null ? 'closed' : `closed: ${error.message}`)
-  }
-
-  writable(): void {
-    this.events.push('writable')
-  }
-
-  send(text: string): void {
-    this.wire.append(Buffer.from(text, 'latin1'), 0, text.length)
-    this.wire.touch()
   }
 }
 
@@ -242,6 +212,22 @@ describe('a wire that is being connected', () => {
     diary.wire.destroy()
     await until(() => diary.events.length > 0)
     assert.deepEqual(diary.events, ['closed'])
+  })
+
+  it('tells of room when what waited for the connection has left', async () => {
+    const { server, port } = await listening()
+    const diary = new Diary(Wire.open({ host: '127.0.0.1', port }, () => {}))
+    for (let at = 0; at < 10; at++) {
+      diary.send('x'.repeat(60_000))
+      diary.wire.flush()
+    }
+    assert.ok(diary.wire.isBlocked)
+    const [peer] = (await once(server, 'connection')) as [Socket]
+    peer.on('error', () => {})
+    peer.resume()
+    await until(() => diary.events.length > 0)
+    assert.deepEqual(diary.events, ['writable'])
+    diary.wire.destroy()
   })
 
   it('may be given up as it is connected', async () => {

@@ -1,7 +1,6 @@
 // Random and broken sessions against both ends, without a network: nothing is thrown, nothing is kept, and how the bytes are cut changes nothing.
 // FUZZ_RUNS raises the number of sessions per end; a failure names its seed.
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { describe, it } from 'node:test'
 import { ClientConnection, type ClientConnectionOwner } from '../../../src/proxy/http2/client-connection.js'
 import { Http2Attempt } from '../../../src/proxy/http2/client-stream.js'
@@ -10,6 +9,7 @@ import { Wire } from '../../../src/proxy/wire.js'
 import { PLAIN_PROXY } from '../../core/fixture-proxy.js'
 import { FLAG, frame, headerBlock, PREFACE, request, settingsFrame, TYPE, uint32 } from './raw-peer.js'
 import { AttemptRecord, Echo, upstreamHead } from './recorder.js'
+import { Sink } from './sink.js'
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 4000)
 
@@ -23,15 +23,6 @@ function random(seed: number): Random {
     state = (state ^ (state << 5)) >>> 0
     return state % below
   }
-}
-
-class Sink extends Duplex {
-  readonly chunks: Buffer[] = []
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.chunks.push(Buffer.from(chunk))
-    done()
-  }
-  override _read(): void {}
 }
 
 const REQUEST = headerBlock(request('/f', [['content-type', 'application/grpc']]))

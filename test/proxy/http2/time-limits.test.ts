@@ -1,6 +1,5 @@
 // The limits of HTTP/2 that no configuration names: a SETTINGS ACK within 30 s, and a PING after five silent minutes.  Timers and clock are faked.
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { after, before, describe, it, mock } from 'node:test'
 import { ClientConnection, type ClientConnectionOwner } from '../../../src/proxy/http2/client-connection.js'
 import { Http2Attempt } from '../../../src/proxy/http2/client-stream.js'
@@ -10,6 +9,7 @@ import { Wire } from '../../../src/proxy/wire.js'
 import { PLAIN_PROXY } from '../../core/fixture-proxy.js'
 import { FLAG, frame, headerBlock, PREFACE, request, settingsFrame, TYPE, uint32 } from './raw-peer.js'
 import { AttemptRecord, ServedStream, upstreamHead } from './recorder.js'
+import { Sink } from './sink.js'
 
 const SETTINGS_TIMEOUT = 4
 const MINUTES = 60_000
@@ -17,15 +17,6 @@ const HOUR = 60 * MINUTES
 const ACK = frame(TYPE.SETTINGS, FLAG.ACK, 0)
 const PING = frame(TYPE.PING, 0, 0, Buffer.from('alive yet').subarray(0, 8))
 const PONG = frame(TYPE.PING, FLAG.ACK, 0, Buffer.from('alive yet').subarray(0, 8))
-
-class Sink extends Duplex {
-  readonly chunks: Buffer[] = []
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.chunks.push(Buffer.from(chunk))
-    done()
-  }
-  override _read(): void {}
-}
 
 /** A connection without a network. */
 class Line {
