@@ -1,10 +1,12 @@
 // Sockets of the proxy's data plane, as a Node-API addon: one call into JavaScript per turn of the event loop, whatever number of sockets is ready.
 //
 //   poll callbacks (libuv)  ─►  recv into the arena, an event each  ─►  check callback: one call of `on_events`
-//   JavaScript              ─►  connect, adopt, watch, send, shutdown, close: each acts at once
+//   JavaScript              ─►  connect, adopt, watch, slow, send, shutdown, close: each acts at once
 //
 // A socket is a number, its slot.  A slot is free again in libuv's closing phase, so the events of a turn never meet a newer socket on it.
 // Levels, not edges: what a turn leaves unread is there in the next one, and each socket reads at most READ_BYTES a turn: nobody waits for a busy one.
+// Bytes are not work: 4 KiB of resets cost more than 64 KiB of a body.  So a socket's reads begin small and double where they are filled; JavaScript, which sees
+// what they cost, halves them.
 // Of the process's main thread only: everything here belongs to one loop.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -27,13 +29,15 @@ enum { DATA = 0, END = 1, FAILED = 2, WRITABLE = 3 };
 enum { EVENT_INTS = 4 };
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 
-enum { READ_BYTES = 64 * 1024, FIRST_SLOTS = 64 };
+enum { READ_BYTES = 64 * 1024, FIRST_READ_BYTES = 4 * 1024, LEAST_READ_BYTES = 1024, FIRST_SLOTS = 64 };
 
 typedef struct {
   uv_poll_t poll;
   int fd;
   int32_t slot;
   int watched;
+  // Of one read.
+  size_t read_bytes;
   bool is_closing;
 } Socket;
 
@@ -98,9 +102,10 @@ static void watch(Socket *subject, int watched) {
 
 static void receive(Socket *subject) {
   ssize_t bytes;
-  do bytes = recv(subject->fd, context.arena + context.used, READ_BYTES, MSG_DONTWAIT);
+  do bytes = recv(subject->fd, context.arena + context.used, subject->read_bytes, MSG_DONTWAIT);
   while (bytes < 0 && errno == EINTR);
   if (bytes > 0) {
+    if ((size_t)bytes == subject->read_bytes && bytes < READ_BYTES) subject->read_bytes *= 2;
     push(subject, DATA, (int32_t)context.used, (int32_t)(context.used + (size_t)bytes));
     context.used += (size_t)bytes;
   } else if (bytes == 0) {
@@ -251,6 +256,7 @@ static Socket *take(int fd, int *error) {
     *error = -uv_poll_init(context.loop, &subject->poll, fd);
     if (*error == 0) {
       subject->fd = fd;
+      subject->read_bytes = FIRST_READ_BYTES;
       subject->poll.data = subject;
       subject->slot = context.free_slots[--context.free_count];
       context.sockets[subject->slot] = subject;
@@ -352,6 +358,15 @@ static napi_value watch_socket(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// slow(slot): what it has brought costs more than others should wait for.
+static napi_value slow(napi_env env, napi_callback_info info) {
+  napi_value value;
+  if (!arguments(env, info, 1, &value)) return NULL;
+  Socket *subject = socket_of(env, value);
+  if (subject != NULL && subject->read_bytes > LEAST_READ_BYTES) subject->read_bytes /= 2;
+  return NULL;
+}
+
 // send(slot, bytes: Uint8Array, start, end): how many bytes were taken, or -errno.  Where some were not, WRITABLE follows.
 static napi_value send_bytes(napi_env env, napi_callback_info info) {
   napi_value values[4], result;
@@ -403,6 +418,7 @@ static napi_value init(napi_env env, napi_value exports) {
       {"open", NULL, open_sockets, NULL, NULL, NULL, napi_enumerable, NULL},   {"adopt", NULL, adopt, NULL, NULL, NULL, napi_enumerable, NULL},
       {"connect", NULL, connect_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"watch", NULL, watch_socket, NULL, NULL, NULL, napi_enumerable, NULL},  {"send", NULL, send_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"slow", NULL, slow, NULL, NULL, NULL, napi_enumerable, NULL},
       {"shutdown", NULL, shutdown_socket, NULL, NULL, NULL, napi_enumerable, NULL}, {"close", NULL, close_slot, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   if (gettid() != getpid() || napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions) != napi_ok)

@@ -8,7 +8,7 @@ const LOOK_MS = 3000
 /** Growth that is worth a collection. */
 const GROWTH_BYTES = 4 << 20
 /** Of the time between two looks: a worker that has more to do collects when V8 says so. */
-const CALM = 0.25
+const CALM = 0.05
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void

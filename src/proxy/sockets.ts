@@ -11,6 +11,8 @@ interface Addon {
   /** To a path (port 0) or the number of a host.  Returns a slot, or the negative errno. */
   connect(where: string, port: number): number
   watch(slot: number, what: number): void
+  /** Its next reads are half as large as its last; those that are filled grow again. */
+  slow(slot: number): void
   /** Returns how many bytes were taken, or the negative errno. */
   send(slot: number, bytes: Buffer, start: number, end: number): number
   shutdown(slot: number): void
@@ -39,10 +41,18 @@ export const WRITING = 2
 // Four busy sockets in one go, or a thousand with small requests.
 const ARENA_BYTES = 256 * 1024
 const MAX_EVENTS = 4096
+// A turn that is longer makes others wait…
+const LONG_TURN_MS = 5
+// …and whose bytes took this much of it brings less in the next.  Floods that V8 has not compiled yet took 20-30 ms of a turn.
+const COSTLY_MS = 1
+/** The smallest read. */
+const LARGE_BYTES = 1024
 
 const arena = Buffer.allocUnsafeSlow(ARENA_BYTES)
 const events = new Int32Array(MAX_EVENTS * EVENT_INTS)
 const owners: (SocketOwner | null)[] = []
+/** Of this turn: slots whose bytes were costly. */
+const costly: number[] = []
 let isHearing = false
 let whenHeard: (() => void) | null = null
 const loaded = load()
@@ -101,6 +111,7 @@ export function close(slot: number, isReset: boolean): void {
 
 function hear(count: number): void {
   isHearing = true
+  const begunMs = performance.now()
   for (let at = 0; at < count * EVENT_INTS; at += EVENT_INTS) {
     const owner = owners[events[at]!]!
     // It was closed by an earlier event.
@@ -118,12 +129,29 @@ function hear(count: number): void {
   const call = whenHeard
   whenHeard = null
   call?.()
+  if (costly.length > 0) slowDown(begunMs)
+}
+
+function slowDown(begunMs: number): void {
+  const isLong = performance.now() - begunMs > LONG_TURN_MS
+  for (const slot of costly) if (isLong && owners[slot] !== null) native.slow(slot)
+  costly.length = 0
 }
 
 function tell(owner: SocketOwner, at: number): void {
   const kind = events[at + 1]!
-  if (kind === DATA) owner.data(arena, events[at + 2]!, events[at + 3]!)
+  if (kind === DATA) tellData(owner, events[at]!, events[at + 2]!, events[at + 3]!)
   else if (kind === END) owner.peerEnded()
   else if (kind === WRITABLE) owner.writable()
   else owner.failed(events[at + 2]!)
+}
+
+function tellData(owner: SocketOwner, slot: number, start: number, end: number): void {
+  if (end - start < LARGE_BYTES) {
+    owner.data(arena, start, end)
+    return
+  }
+  const begunMs = performance.now()
+  owner.data(arena, start, end)
+  if (performance.now() - begunMs > COSTLY_MS) costly.push(slot)
 }

@@ -11,7 +11,7 @@ import type { HeadLimits } from '../head-limits.js'
 import { WINDOW_BYTES } from '../stream.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { ControlFrames } from './control-frames.js'
-import { EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
+import { CROWDED_BYTES, EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
 import { CODE, FLAG, SETTING, writeGoaway, writePing, writeReset, writeSettings, writeSettingsAck } from './frames.js'
 import { DECODED_BROKEN, type Decoded, HpackDecoder } from './hpack/decoder.js'
 import { NeverIndexed } from './hpack/never-indexed.js'
@@ -67,14 +67,15 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
 
   received(chunk: Buffer, start: number, end: number): void {
     if (this.isDeaf) return
-    if (this.isHeld) {
-      this.holdBack(chunk, start, end)
-      return
+    if (this.isHeld) this.holdBack(chunk, start, end)
+    else {
+      this.isReading = true
+      this.read(chunk, start, end)
+      if (!this.isOver) this.output.spendCredit()
+      this.isReading = false
+      this.hasRead()
     }
-    this.isReading = true
-    this.read(chunk, start, end)
-    this.isReading = false
-    this.hasRead()
+    if (this.isHeld && this.backlogBytes >= CROWDED_BYTES) this.wire.pauseReading()
   }
 
   /** HTTP/2 knows no half-closed connection. */

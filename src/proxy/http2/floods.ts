@@ -1,8 +1,8 @@
 // How much trouble one connection may make: counters without a clock of their own, every limit beside its reason.
 
 const WINDOW_MS = 1000
-// What a second's allowance leaves unread of a polite client is a few frames: it waits for answers.  A flood has thousands more in hand…
-const CROWDED_BYTES = 8 * 1024
+/** What a second's allowance leaves unread of a polite client is a few frames: it waits for answers.  A flood has thousands more in hand; no more of it is read… */
+export const CROWDED_BYTES = 8 * 1024
 // …and still has them after so many seconds.
 const MAX_CROWDED_SECONDS = 2
 

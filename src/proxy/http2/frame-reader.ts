@@ -54,10 +54,14 @@ export abstract class FrameReader {
     if (at < end && this.isHeld && !this.isDeaf) this.holdBack(chunk, at, end)
   }
 
-  /** Keeps what came while the connection is held.  A read or two: reading has been paused. */
+  /** Keeps what came while the connection is held. */
   protected holdBack(chunk: Buffer, start: number, end: number): void {
     const fresh = chunk.subarray(start, end)
     this.backlog = this.backlog === null ? Buffer.from(fresh) : Buffer.concat([this.backlog, fresh])
+  }
+
+  protected get backlogBytes(): number {
+    return this.backlog === null ? 0 : this.backlog.length
   }
 
   /** Gives back what was held, to be read anew. */

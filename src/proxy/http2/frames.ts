@@ -97,9 +97,12 @@ function writeUint32Frame(wire: Wire, type: number, id: number, value: number): 
 /** payload[start, start + 8) comes back as it is where it is an answer. */
 export function writePing(wire: Wire, flags: number, payload: Buffer, start: number): void {
   wire.ensure(FRAME_HEAD_BYTES + 8)
-  putFrameHead(wire.buffer, wire.length, 8, FRAME.PING, flags, 0)
-  payload.copy(wire.buffer, wire.length + FRAME_HEAD_BYTES, start, start + 8)
-  wire.length += FRAME_HEAD_BYTES + 8
+  const { buffer } = wire
+  let at = wire.length
+  putFrameHead(buffer, at, 8, FRAME.PING, flags, 0)
+  at += FRAME_HEAD_BYTES
+  for (let from = start; from < start + 8; from++) buffer[at++] = payload[from]!
+  wire.length = at
   wire.touch()
 }
 

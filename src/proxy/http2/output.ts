@@ -24,6 +24,8 @@ export class Output {
   private first: StreamRecord | null = null
   private last: StreamRecord | null = null
   private lineLength = 0
+  /** A window has grown since the last pump. */
+  private hasCredit = false
   /** Of the block that is being written; null where nothing is marked, which is the rule. */
   private marked: NeverIndexed | null = null
 
@@ -270,7 +272,7 @@ export class Output {
     stream.sendWindow = window
     if (window > 0 && stream.isHolding) {
       this.lineUp(stream)
-      this.pump()
+      this.hasCredit = true
     }
     return true
   }
@@ -279,7 +281,7 @@ export class Output {
   widenAll(bytes: number): boolean {
     if (this.window + bytes > MAX_WINDOW) return false
     this.window += bytes
-    if (this.first !== null) this.pump()
+    this.hasCredit = true
     return true
   }
 
@@ -292,7 +294,14 @@ export class Output {
       stream.sendWindow += change
       if (stream.isHolding) this.lineUp(stream)
     }
-    this.pump()
+    this.hasCredit = true
     return CODE.NO_ERROR
+  }
+
+  /** At the end of a read: all the credit it brought is spent at once.  Spent update by update, a window falls into crumbs and stays in crumbs. */
+  spendCredit(): void {
+    if (!this.hasCredit) return
+    this.hasCredit = false
+    this.pump()
   }
 }

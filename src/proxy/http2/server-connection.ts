@@ -222,7 +222,6 @@ export class ServerConnection extends Connection {
     const pauseMs = this.meter.add(performance.now())
     if (pauseMs === 0 || this.isOver || this.isHeld) return
     this.isHeld = true
-    this.wire.pauseReading()
     this.pauseDelay.start(Math.ceil(pauseMs / PAUSE_STEP_MS) * PAUSE_STEP_MS)
   }
 
@@ -230,9 +229,9 @@ export class ServerConnection extends Connection {
   private goOn(): void {
     const backlog = this.takeBacklog()
     this.isHeld = false
+    this.wire.resumeReading()
     if (this.meter.isFlood(backlog?.length ?? 0)) this.fail(CODE.ENHANCE_YOUR_CALM, 'too many streams are reset')
     else if (backlog !== null) this.received(backlog, 0, backlog.length)
-    if (!this.isHeld && !this.isOver) this.wire.resumeReading()
   }
 
   protected goaway(): void {
