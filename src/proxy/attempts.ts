@@ -49,15 +49,17 @@ export class Attempts implements Asker {
   private beganMs = 0
   private stopWaiting: (() => void) | null = null
 
-  constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; client: string; traffic: Traffic }) {
-    const { route, head, client, traffic } = request
+  /** atMs: when the request began, on the clock of performance.now(). */
+  constructor(owner: AttemptOwner, request: { route: Route; head: RequestHead; client: string; traffic: Traffic; atMs: number }) {
+    const { route, head, client, traffic, atMs } = request
     this.owner = owner
     this.route = route
     this.head = head
     this.fields = head.fields
     this.client = client
     this.traffic = traffic
-    if (route.rules.retries.count > 0) route.memory.budget.began(performance.now())
+    // Of every route: what was refused, or lost with a kept connection, is repeated without any rule, and paid for out of the same budget.
+    route.memory.budget.began(atMs)
   }
 
   /** Tries the next endpoint, or waits for one. */

@@ -83,7 +83,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.target = target
     this.ledger.routed(rules)
     if (rules.compression) this.client = compressing(this.client, this.traffic.settings.compression)
-    this.attempts = new Attempts(this, { route, head: this.client.head, client: this.entry.client, traffic: this.traffic })
+    const { client, traffic, clocks } = this
+    this.attempts = new Attempts(this, { route, head: client.head, client: this.entry.client, traffic, atMs: clocks.startedAt })
     this.clocks.startDeadline(rules.totalTimeoutMs)
     if (this.clocks.deadlineLeftMs === 0) this.deadlinePassed()
     else this.attempts.next()

@@ -86,6 +86,21 @@ describe('rule 18: retry', () => {
     assert.equal(tries.length, 3)
   })
 
+  // Once only the requests of routes with `retries` counted: elsewhere no more than ten repeats a second were left, and 50 of these failed.
+  it('(b) one refusal in eight calls is within the budget of a route that says nothing of retries', async () => {
+    let asked = 0
+    const { wire, tries } = await start((stream, _nth, service) =>
+      service === 0 && ++asked % 4 === 0 ? stream.wire.reset(stream.id, RST.REFUSED) : answer(stream),
+    )
+    const answers: (string | undefined)[] = []
+    for (let round = 0; round < 4; round++) {
+      const streams = await Promise.all(Array.from({ length: 120 }, () => call(wire)))
+      answers.push(...streams.map(stream => stream.grpcStatus))
+    }
+    assert.deepEqual([answers.length, answers.filter(status => status !== '0')], [480, []])
+    assert.ok(tries.length >= 480 + 55, `${tries.length} tries`)
+  })
+
   for (const [title, act, status] of [
     ['RST INTERNAL', (stream: WireStream) => stream.wire.reset(stream.id, RST.INTERNAL), '13'],
     ['a lost connection', (stream: WireStream) => stream.wire.kill(), '14'],
