@@ -105,14 +105,6 @@ export const PROXY_ERRORS = {
     retry: 'unsent',
     hint: 'this client asks more often than the route’s `rate_limit` allows: wait as long as Retry-After says',
   },
-  TOO_MANY_CONNECTIONS: {
-    source: 'caller',
-    http: 503,
-    grpc: 8,
-    exit: 1,
-    retry: 'unsent',
-    hint: 'keep connections open and use them again, or raise proxy.max_connections and max_connections_per_client',
-  },
   PROXY_DRAINING: {
     source: 'internal',
     http: 503,

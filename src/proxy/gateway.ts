@@ -6,6 +6,7 @@ import type { ProxySpec } from '../core/spec.js'
 import { AccessLog } from './access-log.js'
 import { Certificate } from './certificate.js'
 import { serve } from './exchange.js'
+import { Guests, shareOf } from './guests.js'
 import { Hold } from './hold.js'
 import { Http1ServerConnection } from './http1/server-connection.js'
 import { ServerConnection as Http2ServerConnection } from './http2/server-connection.js'
@@ -34,6 +35,7 @@ export class Gateway {
   private readonly hold = new Hold()
   private readonly accessLog: AccessLog | null
   private readonly traffic: Traffic
+  private readonly guests: Guests
   private readonly listeners = new Map<Door, Listener>()
   private readonly memory = new MemoryReturn(() => [...this.listeners.values()].some(listener => listener.connections > 0))
   private certificate: Certificate | null = null
@@ -47,6 +49,11 @@ export class Gateway {
     const warn = (message: string) => options.log('warn', message)
     if (missing !== null) warn(`Node's own sockets carry the traffic, at nearly twice the CPU per request: ${missing}`)
     this.accessLog = settings.accessLog && new AccessLog({ spec: settings.accessLog, slot, warn })
+    this.guests = new Guests({
+      max: shareOf(settings.maxConnections, settings.workers, slot),
+      maxPerClient: settings.maxConnectionsPerClient,
+      warn,
+    })
     this.routes = new Routes({ maxHeaderBytes: settings.maxHeaderBytes, maxHeaderFields: settings.maxHeaderFields })
     this.traffic = {
       routes: this.routes,
@@ -123,11 +130,13 @@ export class Gateway {
     const scheme = door === 'tls' ? 'https' : 'http'
     const introducers = accessRules({ allow: settings.proxyProtocolFrom, deny: [] })
     return new Listener({
-      maxConnections: Math.ceil(settings.maxConnections / Math.max(1, settings.workers)),
-      maxConnectionsPerClient: settings.maxConnectionsPerClient,
+      guests: this.guests,
       firstBytesMs: settings.headerTimeoutMs,
       proxyHeader: settings.proxyProtocol === 'required' ? 'required' : 'none',
-      mayIntroduce: address => isAllowed(introducers, parseAddress(address)),
+      mayIntroduce: address => {
+        if (introducers === null) return 'as anybody'
+        return isAllowed(introducers, parseAddress(address)) ? 'by name' : 'no'
+      },
       certificate: door === 'tls' ? this.certificate : null,
       http1: (wire, closed) => new Http1ServerConnection(wire, this.serverOptions(scheme, closed)),
       http2: (wire, closed) => new Http2ServerConnection(wire, this.serverOptions(scheme, closed)),

@@ -2,16 +2,16 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Certificate } from './certificate.js'
+import type { Guest, Guests } from './guests.js'
 import { readIntroduction } from './introduction.js'
 import { Visit, type VisitEvents, type VisitOptions } from './visit.js'
 import { Wire } from './wire.js'
 
 export interface ListenerOptions extends VisitOptions {
-  maxConnections: number
-  /** From one address; 0: no limit. */
-  maxConnectionsPerClient: number
-  /** May this address connect, as the sender of a PROXY header? */
-  mayIntroduce(address: string): boolean
+  /** The worker's, of all its doors. */
+  guests: Guests
+  /** May this address connect, as the sender of a PROXY header?  `by name`: it is on the list; `as anybody`: there is no list. */
+  mayIntroduce(address: string): 'by name' | 'as anybody' | 'no'
   /** null: plaintext. */
   certificate: Certificate | null
   /** A connection has come. */
@@ -27,7 +27,6 @@ export class Listener implements VisitEvents {
   private readonly visits = new Set<Visit>()
   /** Connections that have not told their client yet, or not said hello to TLS. */
   private readonly greeting = new Set<Socket>()
-  private readonly perClient = new Map<string, number>()
   private isDraining = false
   private whenEmpty: (() => void) | null = null
 
@@ -64,50 +63,32 @@ export class Listener implements VisitEvents {
     for (const socket of this.greeting) socket.destroy()
   }
 
-  named(visit: Visit): boolean {
-    const { maxConnectionsPerClient } = this.options
-    if (maxConnectionsPerClient === 0) return true
-    const address = visit.wire.remoteAddress
-    const count = this.perClient.get(address) ?? 0
-    if (count >= maxConnectionsPerClient) return false
-    this.perClient.set(address, count + 1)
-    visit.isCounted = true
-    return true
-  }
-
   known(visit: Visit): void {
     if (this.isDraining) visit.connection?.drain()
   }
 
   closed(visit: Visit): void {
-    if (visit.isCounted) {
-      const address = visit.wire.remoteAddress
-      const left = (this.perClient.get(address) ?? 1) - 1
-      if (left === 0) this.perClient.delete(address)
-      else this.perClient.set(address, left)
-    }
+    visit.guest.leave()
     this.visits.delete(visit)
     this.tellEmpty()
   }
 
   private accept(socket: Socket): void {
-    const { certificate, proxyHeader, mayIntroduce, maxConnections } = this.options
+    const { certificate, proxyHeader, guests } = this.options
     const address = clientAddress(socket.remoteAddress)
-    if (this.connections >= maxConnections) socket.destroy()
-    else if (proxyHeader === 'required' && !mayIntroduce(address)) socket.destroy()
-    else if (certificate === null) this.visit(Wire.accepted(socket, address))
-    else if (proxyHeader === 'none') this.greet(socket, address, certificate)
-    else this.introduce(socket, client => this.greet(socket, client ?? address, certificate))
+    const isIntroduced = proxyHeader === 'required'
+    const welcome = isIntroduced ? this.options.mayIntroduce(address) : 'as anybody'
+    // A proxy of ours opens any number of connections for others: they count for those, as soon as it says for whom.
+    const guest = welcome === 'no' ? null : guests.admit(welcome === 'by name' ? null : address)
+    if (guest === null) socket.destroy()
+    else if (certificate === null) this.visit(Wire.accepted(socket, address), guest)
+    else if (isIntroduced) this.introduce(socket, guest, client => this.greet(socket, client ?? address, guest, certificate))
+    else this.greet(socket, address, guest, certificate)
   }
 
   /** The PROXY header in front of TLS. */
-  private introduce(socket: Socket, told: (client: string | null) => void): void {
-    this.greeting.add(socket)
-    const left = () => {
-      this.greeting.delete(socket)
-      this.tellEmpty()
-    }
-    socket.once('close', left)
+  private introduce(socket: Socket, guest: Guest, told: (client: string | null) => void): void {
+    const left = this.follow(socket, guest)
     readIntroduction(socket, this.options.firstBytesMs, client => {
       socket.off('close', left)
       this.greeting.delete(socket)
@@ -115,32 +96,46 @@ export class Listener implements VisitEvents {
     })
   }
 
-  private visit(wire: Wire): void {
-    this.visits.add(new Visit(wire, this.visitOptions, this))
+  private visit(wire: Wire, guest: Guest): void {
+    this.visits.add(new Visit(wire, guest, this.visitOptions, this))
     this.options.visited()
   }
 
   /** TLS first; a client that does not finish its hello in time is let go. */
-  private greet(socket: Socket, address: string, certificate: Certificate): void {
+  private greet(socket: Socket, address: string, guest: Guest, certificate: Certificate): void {
     const { context } = certificate
     const secure = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['h2', 'http/1.1'] })
-    const limit = setTimeout(() => secure.destroy(), this.options.firstBytesMs)
-    const left = () => {
-      clearTimeout(limit)
-      this.greeting.delete(secure)
-      this.tellEmpty()
+    const left = this.follow(secure, guest)
+    if (!guest.named(address)) {
+      secure.destroy()
+      return
     }
-    this.greeting.add(secure)
+    const limit = setTimeout(() => secure.destroy(), this.options.firstBytesMs)
+    const stop = () => clearTimeout(limit)
     // A handshake that fails is the client's business; 'close' follows.
     const failed = () => secure.destroy()
     secure.on('error', failed)
-    secure.once('close', left)
+    secure.once('close', stop)
     secure.once('secure', () => {
+      stop()
+      secure.off('close', stop)
       secure.off('close', left)
       secure.off('error', failed)
-      this.visit(Wire.over(secure, address))
-      left()
+      this.greeting.delete(secure)
+      this.visit(Wire.over(secure, address), guest)
     })
+  }
+
+  /** It has not said who it is.  Returns what its end is heard by. */
+  private follow(socket: Socket, guest: Guest): () => void {
+    const left = () => {
+      this.greeting.delete(socket)
+      guest.leave()
+      this.tellEmpty()
+    }
+    this.greeting.add(socket)
+    socket.once('close', left)
+    return left
   }
 
   private tellEmpty(): void {

@@ -1,6 +1,7 @@
 // A client's connection from its first byte until its protocol is certain: the PROXY header where there must be one, then the first bytes.
 import { readProxyHeader } from '../core/proxy-header.js'
 import { Delay, type Expiring } from './delays.js'
+import type { Guest } from './guests.js'
 import { PREFACE } from './http2/frames.js'
 import type { Wire, WireOwner } from './wire.js'
 
@@ -23,8 +24,6 @@ export interface VisitOptions {
 }
 
 export interface VisitEvents {
-  /** The client's address is certain.  Returns whether it may stay. */
-  named(visit: Visit): boolean
   /** The codec has taken over. */
   known(visit: Visit): void
   closed(visit: Visit): void
@@ -32,9 +31,8 @@ export interface VisitEvents {
 
 export class Visit implements WireOwner, Expiring {
   readonly wire: Wire
+  readonly guest: Guest
   connection: Connection | null = null
-  /** It is in the listener's count of its client. */
-  isCounted = false
   private readonly options: VisitOptions
   private readonly events: VisitEvents
   private readonly limit = new Delay(this)
@@ -44,14 +42,14 @@ export class Visit implements WireOwner, Expiring {
   /** Bytes of HTTP/2's preface that have come. */
   private seen = 0
 
-  constructor(wire: Wire, options: VisitOptions, events: VisitEvents) {
+  constructor(wire: Wire, guest: Guest, options: VisitOptions, events: VisitEvents) {
     this.wire = wire
+    this.guest = guest
     this.options = options
     this.events = events
     this.phase = options.proxyHeader === 'required' ? 'header' : 'first bytes'
     wire.owner = this
     this.limit.start(options.firstBytesMs)
-    if (this.phase === 'first bytes' && !events.named(this)) wire.destroy()
   }
 
   received(chunk: Buffer, start: number, end: number): void {
@@ -81,7 +79,7 @@ export class Visit implements WireOwner, Expiring {
     if (header.kind === 'header') {
       if (header.address !== null) this.wire.remoteAddress = header.address
       this.phase = 'first bytes'
-      if (this.events.named(this)) {
+      if (this.guest.named(this.wire.remoteAddress)) {
         const rest = this.header
         if (rest.length > header.length) this.readFirst(rest, header.length, rest.length)
         return

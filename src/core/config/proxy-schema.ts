@@ -70,11 +70,11 @@ const guards = {
   max_header_bytes: option(size(1024, 2 ** 20).prefault('64KB'), { text: 'The largest head of a request or an answer.', type: 'size' }),
   max_header_fields: option(whole(10, 10_000).default(256), { text: 'Fields one head may have.', type: 'number' }),
   max_connections: option(whole(1, 1_000_000).default(10_000), {
-    text: 'Client connections, all workers together; each holds its share.',
+    text: 'Client connections of both doors, all workers together; each worker holds its share, at least one. One more is closed without an answer, and the log of guard says so. A retiring worker’s come on top.',
     type: 'number',
   }),
   max_connections_per_client: option(whole(0, 1_000_000).default(0), {
-    text: 'Connections from one address, per worker; 0: no limit. None by default, because behind a tunnel or a load balancer all clients have one address.',
+    text: 'Connections from one address, per worker, counted when they are accepted, with proxy_protocol when the header names the client; one more is closed without an answer. 0: no limit. None by default, because behind a tunnel or a load balancer all clients have one address.',
     type: 'number',
   }),
   max_streams: option(whole(1, 10_000).default(250), {
