@@ -121,7 +121,7 @@ export interface ProxySpec {
   tls: TlsSpec | null
   workers: number
   accessLog: { path: string; format: 'combined' | 'json'; maxBytes: number; backups: number } | null
-  /** An idle client connection is closed after this. */
+  /** A client connection without a request is closed after this. */
   idleTimeoutMs: number
   /** The head of a request must be complete within this. */
   headerTimeoutMs: number

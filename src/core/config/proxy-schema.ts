@@ -57,8 +57,14 @@ const accessLog = {
 }
 
 const guards = {
-  idle_timeout: option(duration(1).prefault('75s'), { text: 'A client connection that is idle this long is closed.', type: 'duration' }),
-  header_timeout: option(duration(1).prefault('30s'), { text: 'The head of a request must be complete within this.', type: 'duration' }),
+  idle_timeout: option(duration(1).prefault('60s'), {
+    text: 'A client connection without a request is closed, with HTTP/2 politely, after this.',
+    type: 'duration',
+  }),
+  header_timeout: option(duration(1).prefault('10s'), {
+    text: 'The head of a request must be complete within this; so must a PROXY header, a TLS handshake, and the first byte of a new connection be here.',
+    type: 'duration',
+  }),
   body_timeout: option(duration(1).prefault('60s'), {
     text: 'A request whose body stands still this long, while the service would take more, is ended.',
     type: 'duration',

@@ -166,7 +166,7 @@ export class ServerConnection extends Connection {
     const isMidHead = this.isMidFrame || this.openBlockId !== 0
     if (isMidHead === this.headDelay.isArmed || this.isOver) return
     if (isMidHead) this.headDelay.start(this.settings.headerTimeoutMs)
-    else if (this.requests > 0) this.headDelay.stop()
+    else if (this.hasPeerSettings) this.headsAreHere()
   }
 
   private settle(): void {
@@ -258,7 +258,7 @@ export class ServerConnection extends Connection {
   private headTooSlow(): void {
     if (!this.hasPreface) this.wire.destroy()
     else if (this.isMidFrame || this.openBlockId !== 0) this.fail(CODE.ENHANCE_YOUR_CALM, 'a head takes too long')
-    else this.sayGoodbye(CODE.NO_ERROR, 'no request')
+    else this.sayGoodbye(CODE.NO_ERROR, 'no SETTINGS')
   }
 
   protected blockOpened(): void {
@@ -266,7 +266,13 @@ export class ServerConnection extends Connection {
   }
 
   protected blockClosed(): void {
-    if (this.requests > 0) this.headDelay.stop()
+    if (this.hasPeerSettings) this.headsAreHere()
+  }
+
+  /** A client that has connected ahead of its first call, as gRPC's do, is idle. */
+  private headsAreHere(): void {
+    this.headDelay.stop()
+    if (this.requests === 0 && !this.idleDelay.isArmed) this.idleDelay.start(this.settings.idleTimeoutMs)
   }
 
   protected hasSettings(): void {}

@@ -230,11 +230,36 @@ describe('a client that takes its time', () => {
     await door.close()
   })
 
-  it('with its first request: a polite end after headerTimeoutMs', async () => {
+  it('with its SETTINGS: closed after headerTimeoutMs', async () => {
     const door = await http2Door(stream => new ServedStream(stream), { headerTimeoutMs: 150 })
-    const peer = await rawClient(door.port)
+    const { connect: connectSocket } = await import('node:net')
+    const peer = new RawPeer(connectSocket({ port: door.port, host: '127.0.0.1' }), 'client')
+    peer.answers = false
+    peer.send(PREFACE)
     await peer.until('the end', one => one.isClosed)
+    await door.close()
+  })
+
+  it('with its first request: it is idle, and comes to a polite end after idleTimeoutMs', async () => {
+    const door = await http2Door(stream => new ServedStream(stream), { headerTimeoutMs: 50, idleTimeoutMs: 400 })
+    const peer = await rawClient(door.port)
+    const startMs = performance.now()
+    await peer.until('the end', one => one.isClosed)
+    assert.ok(performance.now() - startMs > 250, 'a gRPC client connects ahead of its calls')
     assert.equal(peer.goawayCode, 0)
+    await door.close()
+  })
+
+  it('with a call on a connection that was opened ahead: it is served, and its idle time begins anew behind it', async () => {
+    const served: ServedStream[] = []
+    const door = await http2Door(stream => served.push(new ServedStream(stream)), { headerTimeoutMs: 50, idleTimeoutMs: 300 })
+    const peer = await rawClient(door.port)
+    await new Promise(resolve => setTimeout(resolve, 150))
+    peer.send(open(1))
+    await until('the call', () => served.length === 1)
+    await new Promise(resolve => setTimeout(resolve, 350))
+    assert.equal(peer.isClosed, false, 'a call that runs is no idleness')
+    peer.close()
     await door.close()
   })
 
