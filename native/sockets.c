@@ -13,6 +13,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <netinet/tcp.h>
 #include <node_api.h>
 #include <stdbool.h>
@@ -36,8 +39,9 @@ typedef struct {
   int fd;
   int32_t slot;
   int watched;
-  // Of one read.
+  // Of one read; the last one has filled it.
   size_t read_bytes;
+  bool is_filled;
   bool is_closing;
 } Socket;
 
@@ -101,11 +105,12 @@ static void watch(Socket *subject, int watched) {
 }
 
 static void receive(Socket *subject) {
+  if (subject->is_filled && subject->read_bytes < READ_BYTES) subject->read_bytes *= 2;
   ssize_t bytes;
   do bytes = recv(subject->fd, context.arena + context.used, subject->read_bytes, MSG_DONTWAIT);
   while (bytes < 0 && errno == EINTR);
   if (bytes > 0) {
-    if ((size_t)bytes == subject->read_bytes && bytes < READ_BYTES) subject->read_bytes *= 2;
+    subject->is_filled = (size_t)bytes == subject->read_bytes;
     push(subject, DATA, (int32_t)context.used, (int32_t)(context.used + (size_t)bytes));
     context.used += (size_t)bytes;
   } else if (bytes == 0) {
@@ -363,7 +368,9 @@ static napi_value slow(napi_env env, napi_callback_info info) {
   napi_value value;
   if (!arguments(env, info, 1, &value)) return NULL;
   Socket *subject = socket_of(env, value);
-  if (subject != NULL && subject->read_bytes > LEAST_READ_BYTES) subject->read_bytes /= 2;
+  if (subject == NULL) return NULL;
+  subject->is_filled = false;
+  if (subject->read_bytes > LEAST_READ_BYTES) subject->read_bytes /= 2;
   return NULL;
 }
 
@@ -413,6 +420,16 @@ static napi_value close_slot(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// trim(): memory that malloc has free goes back to the kernel.  A burst's sockets and handles leave holes in its heap, which only grows by itself.
+static napi_value trim(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
+  return NULL;
+}
+
 static napi_value init(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"open", NULL, open_sockets, NULL, NULL, NULL, napi_enumerable, NULL},   {"adopt", NULL, adopt, NULL, NULL, NULL, napi_enumerable, NULL},
@@ -420,6 +437,7 @@ static napi_value init(napi_env env, napi_value exports) {
       {"watch", NULL, watch_socket, NULL, NULL, NULL, napi_enumerable, NULL},  {"send", NULL, send_bytes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"slow", NULL, slow, NULL, NULL, NULL, napi_enumerable, NULL},
       {"shutdown", NULL, shutdown_socket, NULL, NULL, NULL, napi_enumerable, NULL}, {"close", NULL, close_slot, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"trim", NULL, trim, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   if (gettid() != getpid() || napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions) != napi_ok)
     (void)napi_throw_error(env, NULL, "sockets: for the main thread only");

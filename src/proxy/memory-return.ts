@@ -3,6 +3,7 @@
 // it 70 within 3 s (hostile/beside.test.ts).
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { trimMemory } from './sockets.js'
 
 const LOOK_MS = 3000
 /** Growth that is worth a collection. */
@@ -20,6 +21,7 @@ function collect(): void {
   collectGarbage()
   setFlagsFromString('--no-optimize-for-size')
   setFlagsFromString('--no-compact-on-every-full-gc')
+  trimMemory()
 }
 
 export class MemoryReturn {

@@ -17,6 +17,7 @@ interface Addon {
   send(slot: number, bytes: Buffer, start: number, end: number): number
   shutdown(slot: number): void
   close(slot: number, isReset: boolean): void
+  trim(): void
 }
 
 /** Who hears of a socket. */
@@ -107,6 +108,11 @@ export function connect(address: EndpointAddress, owner: SocketOwner): number | 
 export function close(slot: number, isReset: boolean): void {
   owners[slot] = null
   native.close(slot, isReset)
+}
+
+/** Memory that malloc has free goes back to the kernel; nothing where the addon is missing. */
+export function trimMemory(): void {
+  if (missing === null) native.trim()
 }
 
 function hear(count: number): void {

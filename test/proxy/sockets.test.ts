@@ -182,6 +182,25 @@ describe('more than there is room for', () => {
     }
   })
 
+  it('a read: it begins with 4 KiB, doubles where it is filled, and is halved where its bytes take most of a long turn', async () => {
+    const [{ diary, peer }] = (await pairs(1)) as [{ diary: Diary; peer: Socket }]
+    const sizes = () => diary.chunks.map(chunk => chunk.length)
+    peer.write(Buffer.alloc(2 << 20))
+    diary.wire.resumeReading()
+    await until(() => sizes().includes(65536))
+    const growing = sizes()
+    assert.deepEqual([...new Set(growing)].slice(0, 5), [4096, 8192, 16384, 32768, 65536])
+
+    // Longer than a turn may take without consequences.
+    diary.onReceived = () => {
+      for (const end = performance.now() + 8; performance.now() < end; );
+    }
+    await until(() => sizes().includes(1024))
+    const shrinking = sizes().slice(growing.length)
+    for (const size of [32768, 16384, 8192, 4096, 2048]) assert.ok(shrinking.includes(size), `${size} of ${shrinking}`)
+    diary.wire.destroy()
+  })
+
   it('events: with room for two, sockets are closed and adopted in the middle of the turn', async () => {
     const { refusals, calls, isNewSlot, heard } = (await child('sockets-smallest.js')).seen as Record<string, unknown>
     const open = 'sockets: open wants a Uint8Array, an Int32Array and a function, once'

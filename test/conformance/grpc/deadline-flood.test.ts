@@ -3,10 +3,10 @@
 // without a proxy, they see p50 50.7 and p99 57 ms (2 cores, others at work on them).
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { FLAG, frame, headerBlock, message, TYPE, uint32 } from '../h2-frames.js'
+import { waitedForCoreMs } from '../machine.js'
 import { type Origin, rawOrigin } from '../origins.js'
 import { endLater, endpoint, startTestProxy, until } from '../start-proxy.js'
 import { grpcRequest } from './calls.js'
@@ -74,12 +74,6 @@ describe('a silent service', () => {
     await service.close()
   })
 })
-
-/** How long a process's main thread has been ready to run and not run, since its beginning; 0 where the kernel does not count it. */
-function waitedForCoreMs(pid: number): number {
-  const path = `/proc/${pid}/schedstat`
-  return existsSync(path) ? Number(readFileSync(path, 'latin1').split(' ')[1]) / 1e6 : 0
-}
 
 /** Spreads calls over the connections, a tick at a time.  Returns how long each took, once all are over. */
 async function flood(callers: Caller[], count: number): Promise<Float64Array> {

@@ -149,15 +149,6 @@ service.listen(0, '127.0.0.1', () => {
   process.send!({ port: (service.address() as AddressInfo).port, kinds: ATTACKS.map(attack => attack.kind) })
 })
 process.on('message', async (kind: string) => {
-  const attack = ATTACKS.find(each => each.kind === kind)
-  if (attack === undefined) spin()
-  const connections = attack === undefined ? 0 : await run(attack)
-  process.send!({ connections })
+  process.send!({ connections: await run(ATTACKS.find(each => each.kind === kind)!) })
 })
 process.on('disconnect', () => process.exit(0))
-
-/** As busy as at any attack, and nobody notices: what a process more on the machine costs by itself. */
-function spin(): void {
-  const end = performance.now() + attackMs
-  while (performance.now() < end);
-}

@@ -1,0 +1,24 @@
+// What the machine does to a test: cores of its own, and how long others have kept them.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+
+/** How long a process's main thread has been ready to run and not run, since its beginning; 0 where the kernel does not count it. */
+export function waitedForCoreMs(pid: number): number {
+  const path = `/proc/${pid}/schedstat`
+  return existsSync(path) ? Number(readFileSync(path, 'latin1').split(' ')[1]) / 1e6 : 0
+}
+
+/** One process on the first core and the others on the second, so that what they measure of each other is not the scheduler.
+ *  Returns whether there are two, and a tool to say so (util-linux). */
+export function parted(alone: number, others: readonly number[]): boolean {
+  if (cpus().length < 2) return false
+  const pin = (core: number, pid: number) => execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', `${core}`, `${pid}`])
+  try {
+    pin(0, alone)
+    for (const pid of others) pin(1, pid)
+    return true
+  } catch {
+    return false
+  }
+}
