@@ -1,8 +1,9 @@
 // The Forwarded header (RFC 7239): one element per hop, written and read.
 
-/** `for=10.0.0.1;host="example.org:6006";proto=https`.  client: an address, or anything else, which becomes `unknown`. */
+/** `for=10.0.0.1;host="example.org:6006";proto=https`.  client: an address, or anything else, which becomes `unknown`.  authority: '' leaves `host` out. */
 export function forwardedElement(hop: { client: string; authority: string; scheme: string }): string {
-  return `for=${forwardedNode(hop.client)};host=${forwardedValue(hop.authority)};proto=${forwardedValue(hop.scheme)}`
+  const host = hop.authority === '' ? '' : `host=${forwardedValue(hop.authority)};`
+  return `for=${forwardedNode(hop.client)};${host}proto=${forwardedValue(hop.scheme)}`
 }
 
 /** An IPv6 address goes into brackets and quotes (RFC 7239 6); a zone would break its grammar and is left out. */

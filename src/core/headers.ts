@@ -17,6 +17,7 @@ export interface RequestContext {
   /** Address of the client's end of the connection. */
   client: string
   scheme: string
+  /** '' where the client names none, as HTTP/1.0 may. */
   authority: string
   /** Goes on where the client sent none. */
   requestId: string
@@ -229,7 +230,7 @@ function tellForwardedFor(out: Fields, context: RequestContext, met: Met): void 
   if (context.forwarded === 'forwarded') return
   out.push('x-forwarded-for', met.for === null ? context.client : `${met.for}, ${context.client}`)
   if (!met.proto) out.push('x-forwarded-proto', context.scheme)
-  if (!met.host) out.push('x-forwarded-host', context.authority)
+  if (!met.host && context.authority !== '') out.push('x-forwarded-host', context.authority)
 }
 
 /** RFC 7239: this hop is an element at the end of the list. */

@@ -120,6 +120,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.ledger.attempt(choice.id, route.rules.protocol)
     this.asked = upstreamHead(this.client.head, {
       rules: route.rules,
+      endpoint: choice.endpoint.address,
       target: this.target,
       requestId: this.entry.requestId,
       deadlineLeftMs: this.clocks.deadlineLeftMs,

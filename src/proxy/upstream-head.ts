@@ -2,12 +2,15 @@
 import { isGrpcContentType } from '../core/grpc.js'
 import { fieldListHas, fieldValue, requestFields } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
-import type { ForwardedStyle } from '../core/spec.js'
+import type { EndpointAddress, ForwardedStyle } from '../core/spec.js'
+import { endpointAuthority } from './authority.js'
 import type { RequestHead, UpstreamHead } from './stream.js'
 import { askUpgrade } from './websocket.js'
 
 export interface UpstreamHeadFacts {
   rules: TableRoute
+  /** Where it goes. */
+  endpoint: EndpointAddress
   /** As the service gets it. */
   target: string
   requestId: string
@@ -36,7 +39,7 @@ export function upstreamHead(head: RequestHead, facts: UpstreamHeadFacts): Upstr
     method,
     target: facts.target,
     scheme,
-    authority,
+    authority: authority === '' ? endpointAuthority(facts.endpoint) : authority,
     fields: upgrade === null ? fields : askUpgrade(fields, protocol),
     bodyless,
     upgrade,

@@ -10,6 +10,7 @@ describe('forwardedElement', () => {
     ['10.0.0.1', 'x.org:6006', 'for=10.0.0.1;host="x.org:6006";proto=http'],
     ['2001:db8::1', '[::1]:80', 'for="[2001:db8::1]";host="[::1]:80";proto=http'],
     ['fe80::1%eth0', 'x', 'for="[fe80::1]";host=x;proto=http'],
+    ['10.0.0.1', '', 'for=10.0.0.1;proto=http'],
     ['', 'a"b\\c', 'for=unknown;host="a\\"b\\\\c";proto=http'],
   ] as const) {
     it(`${client || 'nobody'} at ${authority}`, () => {

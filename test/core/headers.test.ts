@@ -85,6 +85,12 @@ describe('requestFields', () => {
       ['x-forwarded-proto', 'https', 'x-forwarded-host', 'o', 'x-request-id', 'r', 'x-forwarded-for', '9.9.9.9, 8.8.8.8, 1.2.3.4'],
     ],
     ['a deadline is what is left of it', ['grpc-timeout', '1S'], { deadlineLeftMs: 500 }, [...ADDED, 'grpc-timeout', '500000u']],
+    [
+      'of a request that names nobody no host is told',
+      [],
+      { authority: '' },
+      ['x-forwarded-for', '1.2.3.4', 'x-forwarded-proto', 'http', 'x-request-id', 'id'],
+    ],
     ['a malformed deadline goes through', ['grpc-timeout', '1'], {}, ['grpc-timeout', '1', ...ADDED]],
   ]
   for (const [title, fields, change, expected] of rows) {

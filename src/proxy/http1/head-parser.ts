@@ -20,6 +20,9 @@ const MAX_METHOD_BYTES = 32
 
 const FOREIGN_VERSION = /^(?!http\/)[a-z]/i
 
+/** HTTP/1.0 without Host may still name whom it asks: ab does behind a proxy (-X). */
+const NAMED_BY_TARGET = /^https?:\/\/([^/?#]*)/i
+
 /** Statuses with which a request is refused before it has become a head. */
 export type RefusedStatus = 400 | 408 | 414 | 417 | 431 | 501 | 505
 
@@ -183,7 +186,12 @@ export class RequestParser {
   private judgeHost(): boolean {
     const { lines } = this
     if (lines.hosts > 1) return this.refuse(400, 'more than one Host field')
-    if (lines.hosts === 0) return this.minor === 0 || this.refuse(400, 'no Host field')
+    if (lines.hosts === 0 && this.minor === 1) return this.refuse(400, 'no Host field')
+    if (lines.hosts === 0) {
+      const named = NAMED_BY_TARGET.exec(this.target)
+      if (named === null) return true
+      lines.host = named[1]!
+    }
     return isHost(lines.host) || this.refuse(400, 'the Host field is not a host and a port')
   }
 
