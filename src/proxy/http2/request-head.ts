@@ -37,7 +37,8 @@ let contentLength = -1
 export function readRequestHead(fields: Fields, origin: RequestOrigin): RequestHead | 'malformed' | 'unsupported' {
   const plainFrom = readPseudo(fields)
   if (plainFrom < 0 || !checkPlain(fields, plainFrom)) return 'malformed'
-  if (authority === NONE) authority = host
+  // Whom a CONNECT is for stands in :authority and nowhere else (RFC 9113 8.5).
+  if (authority === NONE) authority = method === 'CONNECT' ? NONE : host
   else if (host !== NONE && host !== authority && host.toLowerCase() !== authority.toLowerCase()) return 'malformed'
   if (authority === NONE || !isHost(authority)) return 'malformed'
   if (origin.ends && contentLength > 0) return 'malformed'
