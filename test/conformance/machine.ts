@@ -9,6 +9,15 @@ export function waitedForCoreMs(pid: number): number {
   return existsSync(path) ? Number(readFileSync(path, 'latin1').split(' ')[1]) / 1e6 : 0
 }
 
+const TICK_MS = 10
+const STEAL = 8
+
+/** How long the host has kept a core from this machine: the mean of its cores, since the machine began. */
+export function stolenMs(): number {
+  const [total] = readFileSync('/proc/stat', 'latin1').split('\n')
+  return (Number(total!.split(/ +/)[STEAL] ?? 0) * TICK_MS) / cpus().length
+}
+
 /** One process on the first core and the others on the second, so that what they measure of each other is not the scheduler.
  *  Returns whether there are two, and a tool to say so (util-linux). */
 export function parted(alone: number, others: readonly number[]): boolean {

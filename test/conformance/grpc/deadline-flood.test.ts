@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { FLAG, frame, headerBlock, message, TYPE, uint32 } from '../h2-frames.js'
-import { waitedForCoreMs } from '../machine.js'
+import { parted, stolenMs, waitedForCoreMs } from '../machine.js'
 import { type Origin, rawOrigin } from '../origins.js'
 import { endLater, endpoint, startTestProxy, until } from '../start-proxy.js'
 import { grpcRequest } from './calls.js'
@@ -16,20 +16,20 @@ import { onFrames } from './tap.js'
 const CONNECTIONS = 10
 const CALLS = 10_000
 const WARM_UP = 4000
-// Ten calls on one connection every 2.5 ms: 4000 a second, 200 in flight.  All at once would measure the burst, not the deadline.
+// Five calls on one connection every 2.5 ms: 2000 a second, 100 in flight.  All at once would measure the burst, not the deadline.
 const TICK_MS = 2.5
-const PER_TICK = 10
+const PER_TICK = 5
 // A hundred per connection.
 const MOST_OPEN = 1000 - PER_TICK
 const DEADLINE_MS = 50
 // A timer that fires at 49.6 ms is 50 ms by Node's clock, which counts whole ones.
 const EARLIEST_MS = 49
-const P99_MS = 70
-// One full garbage collection in either process, or two time slices lost to a neighbour on the shared cores; a lost timer would be seconds late.
-const LATEST_MS = 250
+const LATEST_MS = 70
 // Neighbours on the cores make everybody late (p99 80 ms was seen without a proxy).  The kernel says how long both processes have waited for
-// a core; in a round where that is more than this part of it, only the hard limit holds.  (Beside half a dozen busy test runs it was 30-60 %.)
-const QUIET_PART = 0.1
+// a core; in a round where that is more than this part of it, only this limit holds: a lost timer would be seconds late.
+// (Beside half a dozen busy test runs it was 30-60 %.)
+const CALM_PART = 0.1
+const BUSY_LATEST_MS = 250
 const ROUNDS = 3
 const GROWTH_BYTES = 32 << 20
 
@@ -37,13 +37,14 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 const SETTINGS_AND_WINDOW = Buffer.concat([frame(TYPE.SETTINGS, 0, 0), frame(TYPE.WINDOW_UPDATE, 0, 0, uint32(2 ** 30))])
 
 describe('a silent service', () => {
-  it(`${CALLS} calls with ${DEADLINE_MS} ms all end as 4 within ${EARLIEST_MS}-${P99_MS} ms (p99), each is cancelled upstream, none leaks`, async context => {
+  it(`${CALLS} calls with ${DEADLINE_MS} ms all end as 4 within ${EARLIEST_MS}-${LATEST_MS} ms, each is cancelled upstream, none leaks`, async context => {
     const service = await silentService()
     const proxy = await startTestProxy([{ prefix: '/s/', protocol: 'h2c', timeoutMs: 30_000, endpoints: [endpoint(service.port)] }])
     const callers = await Promise.all(Array.from({ length: CONNECTIONS }, () => Caller.open(proxy.port)))
     const worker = () => proxy.status().workers[0]!
     const rss = () => worker().rssBytes
-    const waited = () => waitedForCoreMs(process.pid) + waitedForCoreMs(worker().pid)
+    parted(worker().pid, [process.pid])
+    const waited = () => waitedForCoreMs(process.pid) + waitedForCoreMs(worker().pid) + stolenMs()
 
     await flood(callers, WARM_UP)
     const before = rss()
@@ -56,7 +57,7 @@ describe('a silent service', () => {
       calls += CALLS
       const [first, p99, last] = [took[0]!, took[Math.floor(CALLS * 0.99)]!, took.at(-1)!]
       told.push([first, took[CALLS / 2]!, p99, last, waitedPart * 100].map(value => value.toFixed(1)).join(' '))
-      inTime = last <= LATEST_MS && (p99 <= P99_MS || waitedPart > QUIET_PART)
+      inTime = last <= (waitedPart > CALM_PART ? BUSY_LATEST_MS : LATEST_MS)
       assert.ok(first >= EARLIEST_MS && (inTime || told.length < ROUNDS), told.join('\n'))
     }
     context.diagnostic(`first, p50, p99, last in ms, % of the time spent waiting for a core: ${told.join('; ')}`)

@@ -6,7 +6,7 @@ import { Agent, get } from 'node:http'
 import { constants, setPriority } from 'node:os'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { parted, waitedForCoreMs } from '../machine.js'
+import { parted, stolenMs, waitedForCoreMs } from '../machine.js'
 import { endLater, endpoint, until } from '../start-proxy.js'
 import { FrameClient } from './h2-client.js'
 import { memoryOf, quantile, type Rig, startRig, warmUp } from './rig.js'
@@ -36,7 +36,7 @@ function politeLoad(rig: Rig, client: FrameClient): { stop(): Promise<Load> } {
   const { port } = rig.proxy
   const agent = new Agent({ keepAlive: true })
   const load: Load = { tookMs: [], errors: [], waitedPart: 0 }
-  const waitedMs = () => Math.max(waitedForCoreMs(rig.pid), waitedForCoreMs(process.pid))
+  const waitedMs = () => Math.max(waitedForCoreMs(rig.pid), waitedForCoreMs(process.pid)) + stolenMs()
   const pending = new Set<Promise<void>>()
   const http1 = () =>
     new Promise<string>((resolve, reject) => {
