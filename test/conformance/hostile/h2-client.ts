@@ -57,6 +57,8 @@ export class FrameClient {
   closed = false
   /** Every DATA frame is credited at once, to its stream and the connection. */
   creditsAll = false
+  /** Off for a client that is still saying its own: an ACK in front of it would be its first frame. */
+  acknowledgesSettings = true
   private readonly answers = new Map<number, StreamAnswer>()
   private readonly decoder = new HpackReader()
   private readonly reader = new FrameReader()
@@ -204,7 +206,7 @@ export class FrameClient {
         return
       case TYPE.SETTINGS:
         this.control.push(one)
-        if ((one.flags & FLAG.ACK) === 0) this.send(frame(TYPE.SETTINGS, FLAG.ACK, 0))
+        if ((one.flags & FLAG.ACK) === 0 && this.acknowledgesSettings) this.send(frame(TYPE.SETTINGS, FLAG.ACK, 0))
         return
       case TYPE.PING:
         this.control.push(one)

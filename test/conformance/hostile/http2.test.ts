@@ -60,6 +60,7 @@ describe('hostile HTTP/2', () => {
 
   it('row 72: a preface in 24 one-byte writes is HTTP/2', async () => {
     const client = await FrameClient.silent(rig.proxy.port)
+    client.acknowledgesSettings = false
     for (const byte of PREFACE) {
       client.send(Buffer.from([byte]))
       await new Promise(resolve => setImmediate(resolve))
