@@ -143,6 +143,10 @@ export interface ProxySpec {
   maxRequestsPerConnection: number
   /** Streams one connection may open and reset in a second before it is slowed down; far above it, GOAWAY. */
   maxResetsPerSecond: number
+  /** Frames of HTTP/2 without use that one connection may send in a second, four times as many at once; above it, GOAWAY. */
+  maxControlFramesPerSecond: number
+  /** CONTINUATION frames of one head; above it, GOAWAY. */
+  maxContinuationFrames: number
   /** Proxies of ours in front of this one: how many entries of X-Forwarded-For, from its end, are believed. */
   trustedHops: number
   /** Which fields tell the service who asked. */

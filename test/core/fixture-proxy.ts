@@ -18,6 +18,8 @@ export const PLAIN_PROXY: ProxySpec = {
   maxStreams: 250,
   maxRequestsPerConnection: 0,
   maxResetsPerSecond: 500,
+  maxControlFramesPerSecond: 500,
+  maxContinuationFrames: 128,
   trustedHops: 0,
   forwarded: 'x-forwarded',
   proxyProtocol: 'off',

@@ -191,6 +191,8 @@ function flat({ accessLog, tls, compression, ...proxy }: Config['proxy']): Recor
     max_streams: proxy.maxStreams,
     max_requests_per_connection: proxy.maxRequestsPerConnection,
     max_resets_per_second: proxy.maxResetsPerSecond,
+    max_control_frames_per_second: proxy.maxControlFramesPerSecond,
+    max_continuation_frames: proxy.maxContinuationFrames,
     allow: proxy.allow,
     deny: proxy.deny,
     trusted_hops: proxy.trustedHops,

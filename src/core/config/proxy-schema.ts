@@ -66,7 +66,7 @@ const guards = {
     type: 'duration',
   }),
   body_timeout: option(duration(1).prefault('60s'), {
-    text: 'A request whose body stands still this long, while the service would take more, is ended.',
+    text: 'A request whose body stands still this long, while the service would take more, is ended. gRPC: only within a message; between two, a call may rest as long as its route’s timeout allows.',
     type: 'duration',
   }),
   send_timeout: option(duration(1).prefault('60s'), {
@@ -95,6 +95,16 @@ const guards = {
     text: 'Streams an HTTP/2 connection may open and reset in a second; above it is slowed down, far above closed.',
     type: 'number',
     fallback: 'twice max_streams',
+  }),
+  max_control_frames_per_second: option(whole(10, 1_000_000).default(500), {
+    text:
+      'Frames that carry nothing an HTTP/2 connection may send in a second, four times as many at once, beyond what its requests and their answers account for: ' +
+      'PING, PRIORITY, empty DATA, window updates below 1 KB, and SETTINGS, which count ten times. Above it is closed with ENHANCE_YOUR_CALM.',
+    type: 'number',
+  }),
+  max_continuation_frames: option(whole(0, 100_000).default(128), {
+    text: 'CONTINUATION frames of one HTTP/2 head; one more closes the connection with ENHANCE_YOUR_CALM. A head of 64 KB in full frames has three.',
+    type: 'number',
   }),
   allow: option(networks().prefault([]), {
     text: 'Only these clients are served, where any are named. A route may have lists of its own besides.',

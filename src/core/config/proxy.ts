@@ -27,6 +27,8 @@ export function resolveProxy(single: Single<ProxyOptions>, logDir: string, world
     maxStreams: options.max_streams,
     maxRequestsPerConnection: options.max_requests_per_connection,
     maxResetsPerSecond: options.max_resets_per_second ?? 2 * options.max_streams,
+    maxControlFramesPerSecond: options.max_control_frames_per_second,
+    maxContinuationFrames: options.max_continuation_frames,
     trustedHops: options.trusted_hops,
     forwarded: options.forwarded,
     proxyProtocol: options.proxy_protocol,

@@ -8,7 +8,7 @@ import { Wire } from '../wire.js'
 import type { Http2Attempt } from './client-stream.js'
 import { Connection } from './connection.js'
 import { areTrailersSound } from './field-checks.js'
-import { CancelMeter, EARNED_BY_REQUEST, NOISE_OF_FRAME } from './floods.js'
+import { CancelMeter, EARNED_BY_REQUEST, NOISE_OF_FRAME, SERVICE_LIMITS } from './floods.js'
 import { CODE, MAX_STREAM_ID, PREFACE, SETTING, writePing } from './frames.js'
 import { DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
 import { writeRequestHead } from './request-writer.js'
@@ -47,7 +47,7 @@ export class ClientConnection extends Connection {
   private readonly pongDelay = new Delay(this)
 
   private constructor(wire: Wire, limits: PoolLimits, owner: ClientConnectionOwner) {
-    super(wire, limits, 0)
+    super(wire, limits, SERVICE_LIMITS, 0)
     this.owner = owner
     this.limits = limits
     wire.append(PREFACE, 0, PREFACE.length)

@@ -11,7 +11,7 @@ import type { HeadLimits } from '../head-limits.js'
 import { WINDOW_BYTES } from '../stream.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { ControlFrames } from './control-frames.js'
-import { CROWDED_BYTES, EARNED_BY_DATA, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
+import { CROWDED_BYTES, EARNED_BY_DATA, type FloodLimits, MAX_CONTROLS_WHILE_BLOCKED, NOISE_OF_FRAME, NoiseMeter } from './floods.js'
 import { CODE, FLAG, SETTING, writeGoaway, writePing, writeReset, writeSettings, writeSettingsAck } from './frames.js'
 import { DECODED_BROKEN, type Decoded, HpackDecoder } from './hpack/decoder.js'
 import { NeverIndexed } from './hpack/never-indexed.js'
@@ -41,7 +41,7 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   protected isReading = false
   /** Our last frame has been written. */
   protected isOver = false
-  protected readonly noise = new NoiseMeter()
+  protected readonly noise: NoiseMeter
   private readonly headLimits: HeadLimits
   private readonly decoder = new HpackDecoder(TABLE_BYTES)
   private readonly resets = new ResetMemory()
@@ -49,8 +49,9 @@ export abstract class Connection extends ControlFrames implements WireOwner, Exp
   private readonly lingerDelay = new Delay(this)
   private controlsWhileBlocked = 0
 
-  constructor(wire: Wire, limits: HeadLimits, prefaceBytes: number) {
-    super(prefaceBytes, limits.maxHeaderBytes)
+  constructor(wire: Wire, limits: HeadLimits, floods: FloodLimits, prefaceBytes: number) {
+    super(prefaceBytes, limits.maxHeaderBytes, floods.maxContinuationFrames)
+    this.noise = new NoiseMeter(floods.maxControlFramesPerSecond)
     this.wire = wire
     this.headLimits = limits
     this.output = new Output(wire)

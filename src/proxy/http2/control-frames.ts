@@ -1,6 +1,6 @@
 // What every frame but DATA says, checked as RFC 9113 6 demands, for both ends of a connection.
 // What a call costs stands in connection.ts: of this file 1-2 %.
-import { MAX_CONTINUATIONS, maxBlockBytes, NOISE_OF_FRAME, NOISE_OF_SETTINGS, SOUND_UPDATE_BYTES } from './floods.js'
+import { maxBlockBytes, NOISE_OF_FRAME, NOISE_OF_SETTINGS, SOUND_UPDATE_BYTES } from './floods.js'
 import { FrameReader } from './frame-reader.js'
 import { CODE, FLAG, FRAME, uint31At, uint32At } from './frames.js'
 import { HeaderBlock } from './header-block.js'
@@ -12,10 +12,12 @@ export abstract class ControlFrames extends FrameReader {
   protected hasPeerSettings = false
   private readonly block = new HeaderBlock()
   private readonly maxBlockBytes: number
+  private readonly maxContinuations: number
 
-  constructor(prefaceBytes: number, maxHeaderBytes: number) {
+  constructor(prefaceBytes: number, maxHeaderBytes: number, maxContinuations: number) {
     super(prefaceBytes)
     this.maxBlockBytes = maxBlockBytes(maxHeaderBytes)
+    this.maxContinuations = maxContinuations
   }
 
   protected frame(type: number, flags: number, id: number, chunk: Buffer, start: number, end: number): void {
@@ -197,7 +199,8 @@ export abstract class ControlFrames extends FrameReader {
       this.fail(CODE.PROTOCOL_ERROR, 'CONTINUATION without HEADERS')
       return
     }
-    if (block.frames > MAX_CONTINUATIONS) {
+    // HEADERS was the first.
+    if (block.frames > this.maxContinuations) {
       this.fail(CODE.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames')
       return
     }

@@ -1,5 +1,14 @@
 // How much trouble one connection may make: counters without a clock of their own, every limit beside its reason.
 
+/** The part of the proxy's settings that is about frames of clients. */
+export interface FloodLimits {
+  maxControlFramesPerSecond: number
+  maxContinuationFrames: number
+}
+
+/** For services: the defaults of the options that are there for clients. */
+export const SERVICE_LIMITS: FloodLimits = { maxControlFramesPerSecond: 500, maxContinuationFrames: 128 }
+
 const WINDOW_MS = 1000
 /** What a second's allowance leaves unread of a polite client is a few frames: it waits for answers.  A flood has thousands more in hand; no more of it is read… */
 export const CROWDED_BYTES = 8 * 1024
@@ -36,9 +45,8 @@ export class ResetMeter {
   }
 }
 
-// A burst of 2,000 useless frames is 34 KiB of PINGs: no client of good will sends it, none that is merely odd is hit.
-const NOISE_LIMIT = 2000
-const NOISE_PER_SECOND = 500
+// With 500 a second a burst has 2,000 useless frames, which is 34 KiB of PINGs: no client of good will sends it, none that is merely odd is hit.
+const BURST_SECONDS = 4
 // A burst of small DATA frames is credited by the peer when it has read them: what they earned must still be there then.
 const NOISE_CREDIT = 100_000
 /** What a request, and a DATA frame of ours, earn: some libraries tell two small window updates per DATA frame. */
@@ -52,25 +60,37 @@ export const SOUND_UPDATE_BYTES = 1024
 
 /** Frames that carry nothing: PING, SETTINGS, PRIORITY, empty DATA, tiny window updates, unknown types.  Work for real streams earns some of them. */
 export class NoiseMeter {
+  private readonly perSecond: number
+  private readonly limit: number
   private level = 0
+  /** When the level was last looked at, or began to rise. */
   private sinceMs = 0
+  private isRising = false
+
+  constructor(perSecond: number) {
+    this.perSecond = perSecond
+    this.limit = perSecond * BURST_SECONDS
+  }
 
   /** Useful work: lowers the level. */
   earn(amount: number): void {
     this.level = Math.max(-NOISE_CREDIT, this.level - amount)
   }
 
-  /** One more.  Returns true while it is worth a look at the clock: only `isTooMuch` decides. */
+  /** One more.  Returns true where it is worth a look at the clock: only `isTooMuch` decides. */
   add(amount: number): boolean {
+    this.isRising = this.level <= 0
     this.level += amount
-    return this.level > NOISE_LIMIT
+    if (this.isRising && this.level > 0) return true
+    return this.level > this.limit
   }
 
+  /** After an `add` that was worth it.  The clock is looked at so rarely that what a connection saves up in silence may count twice. */
   isTooMuch(nowMs: number): boolean {
-    const passed = Math.max(0, nowMs - this.sinceMs)
+    const passed = this.isRising ? 0 : Math.max(0, nowMs - this.sinceMs)
     this.sinceMs = nowMs
-    if (this.level > 0) this.level = Math.max(0, this.level - (passed / 1000) * NOISE_PER_SECOND)
-    return this.level > NOISE_LIMIT
+    if (this.level > 0) this.level = Math.max(0, this.level - (passed / 1000) * this.perSecond)
+    return this.level > this.limit
   }
 }
 
@@ -93,9 +113,6 @@ export class CancelMeter {
 
 /** Control frames of ours that may wait for a peer that does not read: ACKs are answers it provokes. */
 export const MAX_CONTROLS_WHILE_BLOCKED = 1000
-
-// A head needs four CONTINUATIONs where frames are full; one that is cut into crumbs has had its chance (CVE-2024-27316).
-export const MAX_CONTINUATIONS = 128
 
 /** How large a header block may be on the wire: so far beyond the decoded limit it is still read, to keep HPACK in step and answer 431. */
 export function maxBlockBytes(maxHeaderBytes: number): number {

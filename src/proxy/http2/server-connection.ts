@@ -38,7 +38,7 @@ export class ServerConnection extends Connection {
   private isPeerLeaving = false
 
   constructor(wire: Wire, options: ServerOptions) {
-    super(wire, options.settings, PREFACE.length)
+    super(wire, options.settings, options.settings, PREFACE.length)
     this.options = options
     this.settings = options.settings
     this.origin = { ends: false, scheme: options.scheme, client: wire.remoteAddress, neverIndexed: this.neverIndexed }

@@ -22,6 +22,8 @@ proxy:
   max_connections_per_client: 7
   max_streams: 8
   max_requests_per_connection: 9
+  max_control_frames_per_second: 10
+  max_continuation_frames: 0
   trusted_hops: 2
   forwarded: both
   compression: true
@@ -46,6 +48,8 @@ routes: [{ prefix: /a/, to: "http://h" }, { prefix: /b/, to: "http://h", compres
     maxStreams: 8,
     maxRequestsPerConnection: 9,
     maxResetsPerSecond: 16,
+    maxControlFramesPerSecond: 10,
+    maxContinuationFrames: 0,
     trustedHops: 2,
     forwarded: 'both',
     compression: { types: ['text/html', 'application/json'], minBytes: 2048 },

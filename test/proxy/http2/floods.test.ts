@@ -41,24 +41,40 @@ it('our own cancels: 800 at once are taken by any service, 30 a second for ever'
 })
 
 describe('frames that carry nothing', () => {
-  it('2,000 at once are let pass, one more is too much', () => {
-    const meter = new NoiseMeter()
-    for (let at = 0; at < 2000; at++) assert.equal(meter.add(1), false)
-    assert.deepEqual([meter.add(1), meter.isTooMuch(0)], [true, true])
-  })
+  const isTooMuch = (meter: NoiseMeter, nowMs: number) => meter.add(1) && meter.isTooMuch(nowMs)
+
+  for (const [perSecond, atOnce] of [
+    [500, 2000],
+    [10, 40],
+  ] as const) {
+    for (const begunMs of [0, 3_600_000]) {
+      it(`${perSecond} a second are ${atOnce} at once, one more is too much, on a worker of ${begunMs / 1000} s`, () => {
+        const meter = new NoiseMeter(perSecond)
+        for (let at = 0; at < atOnce; at++) assert.equal(isTooMuch(meter, begunMs), false)
+        assert.equal(isTooMuch(meter, begunMs), true)
+      })
+    }
+  }
 
   it('500 per second are let pass for ever', () => {
-    const meter = new NoiseMeter()
+    const meter = new NoiseMeter(500)
     for (let second = 1; second < 200; second++) {
-      for (let at = 0; at < 500; at++) assert.equal(meter.add(1) && meter.isTooMuch(second * 1000), false)
+      for (let at = 0; at < 500; at++) assert.equal(isTooMuch(meter, second * 1000), false)
     }
   })
 
+  it('1,000 per second are not', () => {
+    const meter = new NoiseMeter(500)
+    let second = 1
+    while (second < 20 && Array.from({ length: 1000 }, () => isTooMuch(meter, second * 1000)).every(is => !is)) second++
+    assert.ok(second >= 3 && second <= 8, `for ${second} s`)
+  })
+
   it('two per DATA frame of ours are earned by it', () => {
-    const meter = new NoiseMeter()
+    const meter = new NoiseMeter(500)
     for (let at = 0; at < 100_000; at++) {
       meter.earn(EARNED_BY_DATA)
-      assert.equal((meter.add(1) || meter.add(1)) && meter.isTooMuch(0), false)
+      assert.equal(isTooMuch(meter, 0) || isTooMuch(meter, 0), false)
     }
   })
 })

@@ -216,6 +216,60 @@ describe('a polite client', () => {
   })
 })
 
+describe('limits of frames', () => {
+  const block = headerBlock(request())
+  /** The head of stream 1, an octet in each of its first CONTINUATIONs. */
+  const cutUp = (continuations: number) => [
+    frame(TYPE.HEADERS, END, 1, block.subarray(0, 1)),
+    ...Array.from({ length: continuations }, (_, at) => {
+      const last = at === continuations - 1
+      return frame(TYPE.CONTINUATION, last ? FLAG.END_HEADERS : 0, 1, last ? block.subarray(at + 1) : block.subarray(at + 1, at + 2))
+    }),
+  ]
+  const pings = (count: number) => Array.from({ length: count }, () => frame(TYPE.PING, 0, 0, bytes(8)))
+  // SETTINGS of the greeting have cost 10, their acknowledgement 1.
+  const GREETING = 11
+
+  for (const [title, change, frames, isOver] of [
+    ['maxContinuationFrames CONTINUATIONs', { maxContinuationFrames: 5 }, cutUp(5), false],
+    ['one CONTINUATION more than maxContinuationFrames', { maxContinuationFrames: 5 }, cutUp(6), true],
+    ['no CONTINUATION where there may be none', { maxContinuationFrames: 0 }, [open(1)], false],
+    ['a CONTINUATION where there may be none', { maxContinuationFrames: 0 }, cutUp(1), true],
+    ['4 x maxControlFramesPerSecond PINGs at once', { maxControlFramesPerSecond: 25 }, [...pings(100 - GREETING), open(1)], false],
+    // A slow machine earns one in 40 ms.
+    ['more PINGs than 4 x maxControlFramesPerSecond', { maxControlFramesPerSecond: 25 }, [...pings(150), open(1)], true],
+  ] as const) {
+    it(`${title}: ${isOver ? 'GOAWAY ENHANCE_YOUR_CALM' : 'the request behind them is served'}`, async () => {
+      const served: ServedStream[] = []
+      const door = await http2Door(stream => served.push(new ServedStream(stream)), change)
+      const peer = await rawClient(door.port)
+      await peer.until('the greeting', one => one.of(TYPE.SETTINGS).length === 2)
+      peer.send(...frames)
+      await until('what comes of it', () => peer.isClosed || served.length > 0)
+      assert.deepEqual([peer.goawayCode, served.length], isOver ? [CALM, 0] : [-1, 1])
+      peer.close()
+      await door.close()
+    })
+  }
+
+  it('PINGs that come no faster than maxControlFramesPerSecond may come for ever', async () => {
+    const door = await http2Door(stream => new ServedStream(stream), { maxControlFramesPerSecond: 100 })
+    const peer = await rawClient(door.port)
+    const startMs = performance.now()
+    // 350 at once, the others at 100 a second: all at once they were too many.
+    let sent = 0
+    while (sent < 600 && !peer.isClosed) {
+      peer.send(...pings(10))
+      sent += 10
+      const dueMs = startMs + (Math.max(0, sent - 350) / 100) * 1000
+      await new Promise(resolve => setTimeout(resolve, Math.max(0, dueMs - performance.now())))
+    }
+    assert.deepEqual([sent, peer.goawayCode], [600, -1])
+    peer.close()
+    await door.close()
+  })
+})
+
 describe('a client that takes its time', () => {
   it('with the preface: closed after headerTimeoutMs', async () => {
     const door = await http2Door(stream => new ServedStream(stream), { headerTimeoutMs: 150 })
