@@ -10,6 +10,11 @@ export class MessageCounter {
   private prefixBytes = 0
   private length = 0
 
+  /** A message has begun that is not here as a whole. */
+  get isMidMessage(): boolean {
+    return this.left > 0 || this.prefixBytes > 0
+  }
+
   add(chunk: Uint8Array, start: number, end: number): void {
     let at = start
     while (at < end) {

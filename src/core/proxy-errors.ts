@@ -63,7 +63,7 @@ export const PROXY_ERRORS = {
     grpc: 4,
     exit: 1,
     retry: 'always',
-    hint: 'the client stood still longer than proxy.header_timeout or body_timeout: look at its network, or raise them',
+    hint: 'the client stood still longer than proxy.header_timeout or body_timeout, or the route’s `timeout`: look at its network, or raise them',
   },
   EXPECTATION_UNKNOWN: {
     source: 'caller',

@@ -1,8 +1,8 @@
 // The answers the proxy gives itself: refusals in the caller's own form, and the proxy's health.
 import { ERRORS, type ErrorCode } from '../core/error.js'
-import { encodeGrpcMessage, grpcFromHttp, isGrpcContentType } from '../core/grpc.js'
+import { encodeGrpcMessage } from '../core/grpc.js'
 import { type Fields, fieldValue } from '../core/headers.js'
-import type { ClientStream, Failure } from './stream.js'
+import type { ClientStream } from './stream.js'
 
 /** grpc, http: instead of the numbers in the code's row. */
 export interface Refusal {
@@ -13,18 +13,6 @@ export interface Refusal {
   retryAfterS?: number
   /** Of the HTTP answer. */
   fields?: Fields
-}
-
-/** A failed attempt as the caller hears of it. */
-export function refusalOf(failure: Failure, upstream: string): Refusal {
-  const refusal = { code: failure.code, message: `${upstream}: ${failure.message}` }
-  return failure.grpc === undefined ? refusal : { ...refusal, grpc: failure.grpc }
-}
-
-/** Why a service's head is no answer to a gRPC call; null: it is one. */
-export function grpcFault(status: number, fields: Fields): Failure | null {
-  if (fieldValue(fields, 'grpc-status') !== undefined || isGrpcContentType(fieldValue(fields, 'content-type'))) return null
-  return { code: 'UPSTREAM_PROTOCOL', message: `HTTP ${status}`, again: 'no', grpc: grpcFromHttp(status) }
 }
 
 /** Answers a gRPC call, before its head has been answered, with one HEADERS frame (rule 8: trailers-only). */

@@ -6,7 +6,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface ClockOwner {
   deadlinePassed(): void
-  silent(): void
+  /** Nothing has moved for so long. */
+  silent(limitMs: number): void
 }
 
 export class Clocks implements Expiring {
@@ -15,6 +16,7 @@ export class Clocks implements Expiring {
   readonly grpcTimeoutMs: number | null
   private readonly owner: ClockOwner
   private readonly silence = new Delay(this)
+  private silenceMs = 0
   private deadline: NodeJS.Timeout | null = null
   private limitMs = Number.POSITIVE_INFINITY
 
@@ -45,6 +47,7 @@ export class Clocks implements Expiring {
 
   /** limitMs 0: no limit. */
   watchSilence(limitMs: number): void {
+    this.silenceMs = limitMs
     if (limitMs > 0) this.silence.start(limitMs)
     else this.silence.stop()
   }
@@ -65,6 +68,6 @@ export class Clocks implements Expiring {
   }
 
   expired(): void {
-    this.owner.silent()
+    this.owner.silent(this.silenceMs)
   }
 }

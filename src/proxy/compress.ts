@@ -45,6 +45,10 @@ class CompressingStream implements ClientStream, ClientEvents {
     this.events?.requestEnd(trailers)
   }
 
+  requestFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void {
+    this.events?.requestFault(code, message)
+  }
+
   answerDrained(bytes: number): void {
     if (this.zip === null) {
       this.events?.answerDrained(bytes)

@@ -12,7 +12,7 @@ import type { AccessEntry } from '../core/access-line.js'
 import { parseGrpcTimeout } from '../core/grpc.js'
 import { type Fields, fieldValue, responseFields, trailerFields } from '../core/headers.js'
 import { type Admission, admit, isGrpcCall } from './admission.js'
-import { answerJson, grpcFault, grpcTrailers, httpStatus, type Refusal, refusalOf, refuseGrpc, refuseHttp } from './answers.js'
+import { answerJson, grpcTrailers, httpStatus, type Refusal, refuseGrpc, refuseHttp } from './answers.js'
 import { type AttemptOwner, Attempts } from './attempts.js'
 import { type ClockOwner, Clocks } from './clocks.js'
 import { compressing } from './compress.js'
@@ -20,6 +20,7 @@ import { translated } from './grpc-web.js'
 import { checkHealth, type HealthAnswer, proxyHealth } from './health.js'
 import { CODE } from './http2/frames.js'
 import { Ledger } from './ledger.js'
+import { grpcFault, refusalOf, tooLate, tooQuiet } from './reasons.js'
 import { RequestBody } from './request-body.js'
 import type { Seat } from './roll.js'
 import type { Choice, Route } from './routes.js'
@@ -61,7 +62,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     // Over HTTP/2 trailers cannot be mistaken for anything; over HTTP/1 they go to those that ask for them.
     this.acceptsTrailers = head.protocol === 'h2c' || acceptsTrailers(head)
     this.clocks = new Clocks(this, this.grpc ? parseGrpcTimeout(fieldValue(head.fields, 'grpc-timeout')) : null)
-    this.body = new RequestBody(client)
+    this.body = new RequestBody(client, this.grpc ? 'grpc' : 'http')
     this.ledger = new Ledger(head, this.grpc ? 'grpc' : 'http', traffic)
     this.entry = this.ledger.entry
     client.events = this
@@ -91,21 +92,14 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   private answerHere(admission: Exclude<Admission, { kind: 'forward' }>): void {
-    switch (admission.kind) {
-      case 'refuse':
-        this.refuse(admission.refusal)
-        break
-      case 'answer':
-        this.beginAnswer(admission.status)
-        this.client.sendHead(admission.status, admission.fields, 'now')
-        break
-      case 'health':
-        this.answerHealth(proxyHealth(this.traffic))
-        break
-      case 'check':
-        this.ledger.routed(admission.route.rules)
-        this.stopCheck = checkHealth(admission.route, this.client.head, answer => this.answerHealth(answer))
-        break
+    if (admission.kind === 'refuse') this.refuse(admission.refusal)
+    else if (admission.kind === 'health') this.answerHealth(proxyHealth(this.traffic))
+    else if (admission.kind === 'answer') {
+      this.beginAnswer(admission.status)
+      this.client.sendHead(admission.status, admission.fields, 'now')
+    } else {
+      this.ledger.routed(admission.route.rules)
+      this.stopCheck = checkHealth(admission.route, this.client.head, answer => this.answerHealth(answer))
     }
   }
 
@@ -150,6 +144,12 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     this.finishIfOver()
   }
 
+  requestFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void {
+    // Of an answer that is complete nothing is to be taken back.
+    if (!this.body.hasReader) return
+    if (code === 'REQUEST_MALFORMED' || this.phase === 'answered' || this.body.isAwaited('body')) this.refuse({ code, message })
+  }
+
   requestDrained(bytes: number): void {
     this.body.drained(bytes)
     this.finishIfOver()
@@ -157,6 +157,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
 
   informational(status: number, fields: Fields): void {
     this.clocks.touch()
+    if (status === 100) this.body.hasContinue = true
     this.client.sendInformational(status, responseFields(fields, { acceptsTrailers: false }))
   }
 
@@ -214,9 +215,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     attempts.upstream = null
     this.clocks.stopSilence()
     this.body.detach()
-    if (this.phase === 'answered') {
-      attempts.blame()
-    } else {
+    if (this.phase === 'answered') attempts.blame()
+    else {
       this.phase = 'asking'
       if (attempts.goOn(failure, this.body.isReplayable)) return
     }
@@ -229,17 +229,14 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   }
 
   deadlinePassed(): void {
-    const [code, limit] = this.clocks.isClientDeadline
-      ? (['DEADLINE_PASSED', "call's grpc-timeout"] as const)
-      : (['TIME_LIMIT_PASSED', "route's total_timeout"] as const)
-    this.refuse({ code, message: `${this.entry.upstream} did not finish within the ${limit}` })
+    this.refuse(tooLate(this.entry.upstream, this.clocks.isClientDeadline ? 'client' : 'route'))
   }
 
-  silent(): void {
-    if (this.phase === 'sent' && this.body.isComplete) this.attempts!.blame()
-    const { timeoutMs, idleTimeoutMs } = this.attempts!.route.rules
-    const limitMs = this.grpc || this.phase !== 'answered' ? timeoutMs : idleTimeoutMs
-    this.refuse({ code: 'UPSTREAM_TIMEOUT', message: `${this.entry.upstream}: nothing for ${limitMs} ms` })
+  silent(limitMs: number): void {
+    const isSent = this.phase === 'sent'
+    if (isSent && this.body.isComplete) this.attempts!.blame()
+    const whose = isSent && this.body.isAwaited('silence') ? 'client' : 'service'
+    this.refuse(tooQuiet({ upstream: this.entry.upstream, limitMs, whose }))
   }
 
   /** Ends the request with an error of ours, in the form its state allows. */
@@ -255,9 +252,8 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
     if (this.grpc) {
       const trailers = grpcTrailers(refusal)
       entry.grpcStatus = fieldValue(trailers, 'grpc-status')!
-      if (isBegun) {
-        client.sendEnd(trailers)
-      } else {
+      if (isBegun) client.sendEnd(trailers)
+      else {
         this.beginAnswer(200)
         refuseGrpc(client, trailers)
       }

@@ -54,6 +54,10 @@ class GrpcWebStream implements ClientStream, ClientEvents {
     else this.refuse()
   }
 
+  requestFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void {
+    this.events?.requestFault(code, message)
+  }
+
   answerDrained(bytes: number): void {
     const { answer } = this
     answer.drained += bytes

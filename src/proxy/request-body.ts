@@ -1,5 +1,6 @@
 // The request body on its way up: its beginning is kept, so that an attempt that was never begun can be repeated; credit goes back once per byte.
-import type { Fields } from '../core/headers.js'
+import { MessageCounter } from '../core/grpc-messages.js'
+import { type Fields, fieldValue } from '../core/headers.js'
 import type { ClientStream, UpstreamStream } from './stream.js'
 
 // gRPC's own retry buffer has the same order of size (A6); beyond it a request is sent once.
@@ -10,6 +11,8 @@ const NO_TRAILERS: Fields = []
 export class RequestBody {
   bytes = 0
   isComplete = false
+  /** The service has said 100, for which some clients wait. */
+  hasContinue = false
   private readonly client: ClientStream
   private readonly isBodyless: boolean
   /** keep: all of it so far is in `kept`.  pass: it only goes by.  drop: nobody reads it. */
@@ -21,9 +24,13 @@ export class RequestBody {
   private grantedBytes = 0
   /** What a client sends before its tunnel is agreed to is no request body: it waits, or a service without a tunnel would read it as requests. */
   private isTunnelAwaited: boolean
+  private readonly kind: 'grpc' | 'http'
+  /** Of a gRPC call whose beginning is no longer kept, until it is answered. */
+  private messages: MessageCounter | null = null
 
-  constructor(client: ClientStream) {
+  constructor(client: ClientStream, kind: 'grpc' | 'http') {
     this.client = client
+    this.kind = kind
     this.isTunnelAwaited = client.head.upgrade !== null
     this.isBodyless = client.head.bodyless
     this.isComplete = client.head.bodyless
@@ -39,6 +46,17 @@ export class RequestBody {
     return this.isComplete && this.drainedBytes >= this.bytes
   }
 
+  /** Nothing has moved for as long as a limit allows (`body`: of the request, `silence`: at all), and there is no answer: is it the client that must
+   *  move next?  A gRPC client may pause between its messages for as long as its route allows: who chats thinks.  Not within one; and who has not said
+   *  a word until the end has not begun. */
+  isAwaited(limit: 'body' | 'silence'): boolean {
+    const { bytes, client } = this
+    const isTaken = this.upstream === null || this.drainedBytes >= bytes
+    if (this.isComplete || !isTaken || client.head.upgrade !== null) return false
+    if (this.kind === 'http') return bytes > 0 || this.hasContinue || fieldValue(client.head.fields, 'expect') === undefined
+    return (this.messages ?? messagesOf(this.kept)).isMidMessage || (limit === 'silence' && bytes === 0)
+  }
+
   /** Does somebody wait for what comes? */
   get hasReader(): boolean {
     return this.mode !== 'drop'
@@ -52,6 +70,7 @@ export class RequestBody {
       return
     }
     if (this.mode === 'keep') this.keep(chunk, start, end)
+    this.messages?.add(chunk, start, end)
     if (!this.isTunnelAwaited) this.upstream?.sendData(chunk, start, end)
   }
 
@@ -76,11 +95,12 @@ export class RequestBody {
       this.sendKept(this.upstream!)
     }
     this.forget()
+    this.messages = null
   }
 
   private sendKept(upstream: UpstreamStream): void {
     if (this.kept !== null) for (const chunk of this.kept) upstream.sendData(chunk, 0, chunk.length)
-    if (this.bytes > REPLAY_BYTES) this.forget()
+    if (this.bytes > REPLAY_BYTES) this.outgrown()
     if (this.isComplete && !this.isBodyless) upstream.sendEnd(this.trailers)
   }
 
@@ -98,6 +118,12 @@ export class RequestBody {
     this.upstream = null
   }
 
+  /** It is too long to be kept. */
+  private outgrown(): void {
+    if (this.mode === 'keep' && this.kind === 'grpc') this.messages = messagesOf(this.kept)
+    this.forget()
+  }
+
   private forget(): void {
     if (this.mode === 'keep') this.mode = 'pass'
     this.kept = null
@@ -109,6 +135,7 @@ export class RequestBody {
     const waiting = this.bytes - this.grantedBytes
     this.mode = 'drop'
     this.kept = null
+    this.messages = null
     this.upstream = null
     if (waiting > 0 && !this.isComplete) this.client.grant(waiting)
   }
@@ -116,7 +143,7 @@ export class RequestBody {
   /** Without a receiver everything is kept: the client's credit bounds it. */
   private keep(chunk: Buffer, start: number, end: number): void {
     if (this.upstream !== null && this.bytes > REPLAY_BYTES && !this.isTunnelAwaited) {
-      this.forget()
+      this.outgrown()
       return
     }
     const copy = Buffer.allocUnsafe(end - start)
@@ -124,4 +151,10 @@ export class RequestBody {
     if (this.kept === null) this.kept = [copy]
     else this.kept.push(copy)
   }
+}
+
+function messagesOf(chunks: readonly Buffer[] | null): MessageCounter {
+  const messages = new MessageCounter()
+  if (chunks !== null) for (const chunk of chunks) messages.add(chunk, 0, chunk.length)
+  return messages
 }

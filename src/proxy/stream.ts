@@ -56,16 +56,20 @@ export interface ClientStream {
   grant(bytes: number): void
 }
 
-/** What a client's side reports.  requestData* then requestEnd, once; `clientGone` or `answerSent` is the last event.
+/** What a client's side reports.  requestData* then requestEnd or requestFault, once; `clientGone` or `answerSent` is the last event.
  *  A client that sends on after the answer is complete is the codec's business (rule 10), not reported. */
 export interface ClientEvents {
   requestData(chunk: Buffer, start: number, end: number): void
   requestEnd(trailers: Fields): void
+  /** The rest of the body cannot be had: it stood still for body_timeout while we would have taken it, or it breaks its protocol in a way that an answer
+   *  can still tell.  To be answered with a refusal of this code, a begun answer with a reset.  Only of one that stood still may whoever serves it know
+   *  better, and do nothing: it is told again after as long a rest. */
+  requestFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void
   /** So many bytes of the answer's body have left our hands. */
   answerDrained(bytes: number): void
   /** The answer, its end included, has left our hands. */
   answerSent(): void
-  /** The client reset the stream, lost its connection, broke its protocol or stood still for too long before the answer was complete. */
+  /** The client reset the stream, lost its connection, broke its protocol or took nothing of its answer for too long before that was complete. */
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void
 }
 

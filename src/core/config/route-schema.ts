@@ -93,7 +93,7 @@ const target = {
 const times = {
   hold: option(duration().prefault('30s'), { text: 'How long a request may wait for a ready instance.', type: 'duration' }),
   timeout: option(duration(1).prefault('60s'), {
-    text: 'The head of the response must have come within this. For gRPC: a call with no activity this long is ended.',
+    text: 'The head of the response must have come within this. For gRPC: a call with no activity this long, whoever’s turn it is, is ended.',
     type: 'duration',
   }),
   connect_timeout: option(duration(1).prefault('5s'), { text: 'A connection to the service must stand within this.', type: 'duration' }),

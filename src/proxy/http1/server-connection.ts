@@ -91,19 +91,11 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
 
   ended(): void {
     this.clientEnded = true
-    switch (this.phase) {
-      case HEAD:
-        this.close()
-        break
-      case BODY:
-        this.lose('closed')
-        break
-      case WAITING:
-        // Nobody waits on a half-closed connection for an upgrade.
-        if (this.stream!.head.upgrade !== null) this.lose('closed')
-        else this.limits.halfClosed(this.stream!)
-        break
-    }
+    if (this.phase === HEAD) this.close()
+    else if (this.phase === BODY) this.lose('closed')
+    // Nobody waits on a half-closed connection for an upgrade.
+    else if (this.phase === WAITING && this.stream!.head.upgrade !== null) this.lose('closed')
+    else if (this.phase === WAITING) this.limits.halfClosed(this.stream!)
   }
 
   writable(): void {
@@ -217,10 +209,18 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     const { body } = this
     const outcome = body.step(chunk, at, end)
     if (outcome === 'data') this.deliver(chunk, body.dataStart, body.dataEnd)
-    else if (outcome === 'bad') this.fail(400, body.fault, 'malformed')
+    else if (outcome === 'bad') this.bodyBroken(body.fault)
     else this.limits.bodyMoved()
     if (body.isOver && this.phase === BODY) this.endBody(body.trailers)
     return body.at
+  }
+
+  /** What comes is no body, and nothing behind it can be found any more. */
+  private bodyBroken(fault: string): void {
+    this.phase = WAITING
+    this.limits.bodyRests()
+    if (this.stream !== null) this.stream.closes = true
+    this.bodyFault('REQUEST_MALFORMED', fault)
   }
 
   private deliver(chunk: Buffer, start: number, end: number): void {
@@ -252,12 +252,10 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     return end
   }
 
-  /** Answers with an error of ours, which ends the connection.  why: what the exchange hears, where there is one. */
-  private refuse(status: RefusedStatus, message: string, why: 'malformed' | 'stalled' = 'malformed'): void {
+  /** Answers what never became a request with an error of ours, which ends the connection. */
+  private refuse(status: RefusedStatus, message: string): void {
     writeRefusal(this.wire, status, message)
-    const events = this.stream?.abandon()
     this.close()
-    events?.clientGone(why)
   }
 
   /** Ends our direction behind what has been sent. */
@@ -268,7 +266,7 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
   }
 
   /** The exchange cannot go on.  A reset: nobody may take a begun answer for a complete one. */
-  lose(why: 'closed' | 'malformed' | 'stalled'): void {
+  lose(why: 'closed' | 'stalled'): void {
     const events = this.stream?.abandon()
     this.reset()
     events?.clientGone(why)
@@ -288,13 +286,14 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
   }
 
   bodyExpired(): void {
-    this.fail(408, 'the body of the request stood still', 'stalled')
+    const { stream } = this
+    this.bodyFault('REQUEST_TOO_SLOW', 'the body of the request stood still')
+    if (stream !== null && this.stream === stream && !stream.hasBegun) this.limits.body()
   }
 
-  /** The body cannot be had: told where nothing has been answered yet. */
-  private fail(status: 400 | 408, message: string, why: 'malformed' | 'stalled'): void {
+  private bodyFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void {
+    this.isLast = true
     if (this.stream === null) this.close()
-    else if (this.stream.hasBegun) this.lose(why)
-    else this.refuse(status, message, why)
+    else this.stream.events?.requestFault(code, message)
   }
 }

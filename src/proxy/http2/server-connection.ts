@@ -187,7 +187,7 @@ export class ServerConnection extends Connection {
     else this.resetStream(stream, CODE.NO_ERROR)
   }
 
-  /** The client stands still where it must not. */
+  /** The client takes nothing of its answer. */
   stalled(stream: ServerStream): void {
     if (stream.isClosed) return
     const told = stream.isServed

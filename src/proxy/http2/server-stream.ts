@@ -135,8 +135,13 @@ export class ServerStream extends StreamRecord implements ClientStream {
   }
 
   expired(delay: Delay): void {
-    if (delay === this.bodyDelay && this.receiveWindow < WINDOW_BYTES / 2) this.awaitBody()
-    else this.connection.stalled(this)
+    if (delay !== this.bodyDelay) {
+      this.connection.stalled(this)
+      return
+    }
+    // A client that has no room to send is none that stands still.
+    if (this.receiveWindow >= WINDOW_BYTES / 2) this.events?.requestFault('REQUEST_TOO_SLOW', 'the body of the request stood still')
+    if (!this.isClosed) this.awaitBody()
   }
 
   /** Nothing of it is on the connection any more. */

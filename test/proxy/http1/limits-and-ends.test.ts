@@ -33,8 +33,8 @@ describe('limits', () => {
   ] as const) {
     it(`a client that ${title} is ended after headerTimeoutMs`, async () => {
       const { door } = await recording(echo, { headerTimeoutMs: 100 })
-      const client = await dial(door.port)
       const begun = performance.now()
+      const client = await dial(door.port)
       client.send(first)
       assert.match(await client.until(), answer)
       assert.ok(performance.now() - begun >= 98)
@@ -86,7 +86,25 @@ describe('limits', () => {
     }
     assert.match(await client.until(), /^HTTP\/1\.1 408 /)
     assert.ok(performance.now() - begun >= 440)
-    assert.deepEqual(seen[0]!.gone, ['stalled'])
+    assert.deepEqual([seen[0]!.faults, seen[0]!.gone, seen[0]!.sent], [['REQUEST_TOO_SLOW'], [], 1])
+  })
+
+  it('a body that stands still is told again after as long a rest, where whoever serves it waits on', async () => {
+    const faults: number[] = []
+    const { door, seen } = await recording(
+      recorder => {
+        recorder.requestFault = () => {
+          faults.push(performance.now())
+          if (faults.length === 3) recorder.answer(408, 'enough')
+        }
+      },
+      { bodyTimeoutMs: 100 },
+    )
+    const client = await dial(door.port)
+    client.send(`${POST}Content-Length: 100\r\n\r\nhello`)
+    assert.match(await client.until(), /^HTTP\/1\.1 408 [\s\S]*connection: close[\s\S]*enough$/)
+    assert.ok(faults[2]! - faults[0]! >= 196, String(faults))
+    assert.deepEqual([seen[0]!.gone, seen[0]!.sent], [[], 1])
   })
 
   it('a body that stands still because it is not granted does not time out', async () => {

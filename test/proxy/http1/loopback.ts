@@ -158,6 +158,7 @@ export class Recorder implements ClientEvents {
   drained = 0
   sent = 0
   gone: string[] = []
+  faults: string[] = []
   /** Grants what comes at once. */
   grants = true
 
@@ -175,6 +176,11 @@ export class Recorder implements ClientEvents {
   requestEnd(trailers: Fields): void {
     assert.equal(this.trailers, null)
     this.trailers = trailers
+  }
+  requestFault(code: string, message: string): void {
+    this.faults.push(code)
+    if ((this.stream as { hasBegun?: boolean }).hasBegun) this.stream.sendReset(2)
+    else this.answer(code === 'REQUEST_TOO_SLOW' ? 408 : 400, message)
   }
   answerDrained(bytes: number): void {
     this.drained += bytes
@@ -225,6 +231,12 @@ export class Relay implements ClientEvents, UpstreamEvents {
   requestEnd(trailers: Fields): void {
     if (this.service.isOpen) this.service.sendEnd(trailers)
     else this.waitingEnd = trailers
+  }
+  requestFault(code: string): void {
+    this.gone.push(code)
+    if (this.hasAnswered) this.client.sendReset(2)
+    else this.client.sendHead(code === 'REQUEST_TOO_SLOW' ? 408 : 400, [], 'now')
+    this.service.cancel()
   }
   answerDrained(bytes: number): void {
     this.service.grant(bytes)

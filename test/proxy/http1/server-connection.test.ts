@@ -317,8 +317,24 @@ describe('a request’s body', () => {
     client.send(post('Transfer-Encoding: chunked\r\n', `5\r\nhelloXX0\r\n\r\n${get('/smuggled')}`))
     const text = await client.until()
     assert.deepEqual(statuses(text), [400])
-    assert.match(text, /connection: close\r\n\r\n\{"error":\{"code":"REQUEST_MALFORMED","message":".+","hint":".+"\}\}\n$/)
-    assert.deepEqual([seen.length, seen[0]!.gone], [1, ['malformed']])
+    assert.match(text, /connection: close\r\n\r\na chunk or its size does not end with CRLF$/)
+    assert.deepEqual([seen.length, seen[0]!.faults, seen[0]!.gone, seen[0]!.sent], [1, ['REQUEST_MALFORMED'], [], 1])
+  })
+
+  it('that is malformed once the whole answer is out ends the connection, and nothing behind it is a request', async () => {
+    const { door, seen } = await recording(recorder => {
+      recorder.requestFault = () => {}
+      recorder.stream.sendHead(200, ['content-length', '2'], 'later')
+    })
+    const client = await dial(door.port)
+    client.send(post('Transfer-Encoding: chunked\r\n', '5\r\nhello'))
+    await client.until(text => text.includes('200'))
+    client.send(`XX0\r\n\r\n${get('/smuggled')}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    seen[0]!.stream.sendData(Buffer.from('ok'), 0, 2)
+    seen[0]!.stream.sendEnd([])
+    assert.deepEqual(statuses(await client.until()), [200])
+    assert.deepEqual([seen.length, seen[0]!.sent], [1, 1])
   })
 
   it('that is malformed when the answer has begun ends with a reset', async () => {
@@ -328,7 +344,7 @@ describe('a request’s body', () => {
     await client.until(text => text.includes('200'))
     client.send('XX')
     assert.equal(await client.ended(), 'ECONNRESET')
-    assert.deepEqual(seen[0]!.gone, ['malformed'])
+    assert.deepEqual([seen[0]!.faults, seen[0]!.gone], [['REQUEST_MALFORMED'], []])
   })
 
   it('that nobody wants is read to its end where it is short, and the connection is kept', async () => {

@@ -334,7 +334,7 @@ describe('a client that takes its time', () => {
     })
   }
 
-  it('with its body: RST CANCEL after bodyTimeoutMs without a byte, other streams live', async () => {
+  it('with its body: told after bodyTimeoutMs without a byte, so that it can be answered; other streams live', async () => {
     const served: ServedStream[] = []
     const door = await http2Door(stream => served.push(new ServedStream(stream)), { bodyTimeoutMs: 200 })
     const peer = await rawClient(door.port)
@@ -346,7 +346,27 @@ describe('a client that takes its time', () => {
     }
     assert.equal(peer.resetCode(1), -1)
     await peer.until('RST_STREAM', one => one.resetCode(1) !== -1)
-    assert.deepEqual([peer.resetCode(1), served[0]!.seen, served[1]!.seen, peer.resetCode(3)], [8, ['stalled'], [], -1])
+    assert.deepEqual(peer.of(TYPE.HEADERS, 1)[0]!.fields.slice(0, 2), [':status', '408'])
+    assert.deepEqual([peer.resetCode(1), served[0]!.seen, served[1]!.seen, peer.resetCode(3)], [0, ['REQUEST_TOO_SLOW', 'sent'], [], -1])
+    peer.close()
+    await door.close()
+  })
+
+  it('with its body, and whoever serves it waits on: told again after as long a rest, until the answer has begun', async () => {
+    const toldMs: number[] = []
+    class Patient extends ServedStream {
+      override requestFault(): void {
+        if (toldMs.push(performance.now()) === 3) this.stream.sendHead(200, [], 'later')
+      }
+    }
+    const door = await http2Door(stream => new Patient(stream), { bodyTimeoutMs: 100 })
+    const peer = await rawClient(door.port)
+    peer.send(open(1))
+    peer.data(1, 'x', 0)
+    await until('three times', () => toldMs.length === 3)
+    assert.ok(toldMs[2]! - toldMs[0]! >= 196, String(toldMs))
+    await new Promise(resolve => setTimeout(resolve, 250))
+    assert.deepEqual([toldMs.length, peer.resetCode(1)], [3, -1])
     peer.close()
     await door.close()
   })

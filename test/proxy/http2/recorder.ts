@@ -31,6 +31,11 @@ export class ServedStream implements ClientEvents {
     this.trailers = trailers
   }
 
+  requestFault(code: string): void {
+    this.seen.push(code)
+    this.stream.sendHead(code === 'REQUEST_TOO_SLOW' ? 408 : 400, [], 'now')
+  }
+
   answerDrained(bytes: number): void {
     this.drained += bytes
   }

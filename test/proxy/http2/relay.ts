@@ -53,6 +53,11 @@ export class Relay implements ClientEvents, UpstreamEvents {
     else this.earlyEnd = trailers
   }
 
+  requestFault(): void {
+    this.client.sendReset(8)
+    this.upstream.cancel()
+  }
+
   answerDrained(bytes: number): void {
     this.upstream.grant(bytes)
   }
