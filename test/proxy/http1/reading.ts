@@ -166,12 +166,18 @@ export function mutatedStream(chance: Chance): Buffer {
     else if (framing === 1) text += 'Content-Length: 11\r\n\r\nhello world'
     else text += '\r\n'
   }
+  return Buffer.from(changed(chance, text, BITS), 'latin1')
+}
+
+/** Up to two places of a text changed, put in, doubled or taken out. */
+export function changed(chance: Chance, sound: string, bits: readonly string[]): string {
+  let text = sound
   for (let count = chance.below(3); count > 0; count--) {
     const at = chance.below(text.length + 1)
     const length = chance.below(4)
-    const bit = chance.below(4) === 0 ? String.fromCharCode(chance.below(256)) : chance.of(BITS)
+    const bit = chance.below(4) === 0 ? String.fromCharCode(chance.below(256)) : chance.of(bits)
     if (chance.below(5) === 0) text = text.slice(0, at) + text.slice(at, at + 20) + text.slice(at)
     else text = text.slice(0, at) + (chance.below(4) === 0 ? '' : bit) + text.slice(at + length)
   }
-  return Buffer.from(text, 'latin1')
+  return text
 }
