@@ -70,7 +70,7 @@ export function readByUs(frames: Buffer[]): OurReading {
   const wire = Wire.over(sink, 'c')
   const served = new Map<number, ServedStream>()
   const serve = (stream: ClientStream & { id: number }) => served.set(stream.id, new ServedStream(stream))
-  const options = { settings: PLAIN_PROXY, scheme: 'http', serve, isDraining: () => false, closed: () => {} }
+  const options = { settings: PLAIN_PROXY, scheme: 'http', serve, refused: () => {}, isDraining: () => false, closed: () => {} }
   const connection = new ServerConnection(wire, options as never)
   wire.owner = connection
   const reading: OurReading = { requests: new Map(), refused: new Set(), frames: 0, ends: [], faults: new Set(), stripped: new Set() }
@@ -158,7 +158,7 @@ export async function readByNghttp2(frames: Buffer[], ends: number[]): Promise<T
     },
   })
   socket.on('error', () => {})
-  const session = handshake(socket, { settings: SETTINGS, maxHeaderListPairs: 10_000 })
+  const session = handshake(socket, { settings: SETTINGS, maxHeaderListPairs: 10_000, maxSettings: 4096 })
   session.setLocalWindowSize(1 << 20)
   session.on('error', error => {
     reading.problem ||= error.message
