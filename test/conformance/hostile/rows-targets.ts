@@ -123,6 +123,13 @@ export const PASSED: Passed[] = [
     heard: [got('/x', ['x-stay: 1'])],
   },
   {
+    row: 43,
+    title: 'what Connection nominates stays here in whatever case',
+    bytes: `${GET}Connection: x-secret, X-Other\r\nX-Secret: 1\r\nX-OTHER: 2\r\nX-Stay: 1\r\n\r\n`,
+    answers: ['/x'],
+    heard: [got('/x', ['x-stay: 1'])],
+  },
+  {
     row: 45,
     title: 'Upgrade: h2c is not taken up and not passed on',
     bytes: `${GET}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
@@ -138,20 +145,43 @@ export const PASSED: Passed[] = [
   },
 ]
 
+interface Nominated {
+  row: number
+  title: string
+  bytes: string
+  body: string
+  /** As the service gets it; null: its protocol has no such field. */
+  kept: { http1: string; http2: string | null }
+}
+
 /** Row 44: refused with 400, or passed with the nominated field as it was. */
-export const NOMINATED: { row: number; title: string; bytes: string; kept: string }[] = [
+export const NOMINATED: Nominated[] = [
   {
     row: 44,
     title: 'Connection: content-length',
     bytes: `POST /w/x HTTP/1.1\r\n${H}Connection: content-length\r\nContent-Length: 5\r\n\r\nhello`,
-    kept: 'content-length: 5',
+    body: 'hello',
+    kept: { http1: 'content-length: 5', http2: 'content-length: 5' },
   },
-  { row: 44, title: 'Connection: host', bytes: `${GET}Connection: host\r\n\r\n`, kept: 'host: h' },
+  {
+    row: 44,
+    title: 'Connection: host',
+    bytes: `${GET}Connection: host\r\n\r\n`,
+    body: '',
+    kept: { http1: 'host: h', http2: ':authority: h' },
+  },
   {
     row: 44,
     title: 'Connection: transfer-encoding',
     bytes: `POST /w/x HTTP/1.1\r\n${H}Connection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
-    kept: 'transfer-encoding: chunked',
+    body: 'hello',
+    kept: { http1: 'transfer-encoding: chunked', http2: null },
   },
-  { row: 44, title: 'Connection: te', bytes: `${GET}Connection: te\r\nTE: trailers\r\n\r\n`, kept: 'te: trailers' },
+  {
+    row: 44,
+    title: 'Connection: te',
+    bytes: `${GET}Connection: te\r\nTE: trailers\r\n\r\n`,
+    body: '',
+    kept: { http1: 'te: trailers', http2: 'te: trailers' },
+  },
 ]
