@@ -1,10 +1,10 @@
 // The first look at a request: refused, answered by the proxy itself, or sent on along a route.
-import { isAllowed, parseAddress } from '../core/address.js'
+import { isAllowed } from '../core/address.js'
 import { checkCredentials } from '../core/credentials.js'
 import { isGrpcContentType } from '../core/grpc.js'
 import { isWebPreflight, webPreflightFields } from '../core/grpc-web.js'
 import { type Fields, fieldValue } from '../core/headers.js'
-import { clientKey } from '../core/rate-limit.js'
+import { KnownClients } from '../core/known-clients.js'
 import { forwardTarget, parseTarget, redirectTarget } from '../core/route.js'
 import type { Refusal } from './answers.js'
 import type { Route } from './routes.js'
@@ -19,10 +19,12 @@ export type Admission =
   | { kind: 'check'; route: Route }
   | { kind: 'forward'; route: Route; target: string }
 
+const clients = new KnownClients()
+
 /** Looks at a head without touching the request.  client: its address, as core/client-address.ts tells it. */
 export function admit(head: RequestHead, client: string, traffic: Traffic): Admission {
   if (head.method === 'CONNECT') return refuse('REQUEST_REFUSED', 'CONNECT is not served here')
-  if (traffic.access !== null && !isAllowed(traffic.access, parseAddress(client)))
+  if (traffic.access !== null && !isAllowed(traffic.access, clients.of(client).address))
     return refuse('ACCESS_DENIED', `${client} may not come in`)
   if (head.method === 'OPTIONS' && head.target === '*') return { kind: 'answer', status: 200, fields: ['content-length', '0'] }
   const allowed = head.method === 'OPTIONS' ? preflight(head, traffic) : null
@@ -65,7 +67,7 @@ const SHOWN_PATH = 200
 /** The route's own rules, cheapest first. */
 function guard(route: Route, head: RequestHead, client: string): Refusal | null {
   const { rules, access, credentials, memory } = route
-  if (access !== null && !isAllowed(access, parseAddress(client)))
+  if (access !== null && !isAllowed(access, clients.of(client).address))
     return { code: 'ACCESS_DENIED', message: `${client} may not use ${rules.id}` }
   if (credentials !== null) {
     const verdict = checkCredentials(credentials, fieldValue(head.fields, 'authorization'))
@@ -73,7 +75,7 @@ function guard(route: Route, head: RequestHead, client: string): Refusal | null 
     if (verdict === 'missing') return { code: 'CREDENTIALS_MISSING', message: `${rules.id} asks for credentials`, fields }
     if (verdict === 'wrong') return { code: 'CREDENTIALS_WRONG', message: `${rules.id}: the credentials are not right`, fields }
   }
-  const waitMs = memory.limiter?.take(clientKey(client), performance.now()) ?? 0
+  const waitMs = memory.limiter?.take(clients.of(client).key, performance.now()) ?? 0
   if (waitMs > 0)
     return { code: 'RATE_LIMITED', message: `${client} asks ${rules.id} too often`, retryAfterS: Math.max(1, Math.ceil(waitMs / 1000)) }
   // Of a gRPC call each message is limited, not their sum (ledger.ts).

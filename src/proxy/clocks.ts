@@ -17,6 +17,9 @@ export class Clocks implements Expiring {
   private readonly owner: ClockOwner
   private readonly silence = new Delay(this)
   private silenceMs = 0
+  /** The route's limit is the same for all its requests: it costs a tenth of a timer. */
+  private total: Delay | null = null
+  /** A client's own limit. */
   private deadline: NodeJS.Timeout | null = null
   private limitMs = Number.POSITIVE_INFINITY
 
@@ -37,7 +40,10 @@ export class Clocks implements Expiring {
   /** totalTimeoutMs: the route's; 0: none. */
   startDeadline(totalTimeoutMs: number): void {
     this.limitMs = Math.min(this.grpcTimeoutMs ?? Number.POSITIVE_INFINITY, totalTimeoutMs || Number.POSITIVE_INFINITY)
-    if (this.limitMs < MAX_TIMER_MS) this.deadline = setTimeout(() => this.owner.deadlinePassed(), this.limitMs)
+    if (totalTimeoutMs > 0 && this.limitMs === totalTimeoutMs) {
+      this.total = new Delay(this)
+      this.total.start(totalTimeoutMs)
+    } else if (this.limitMs < MAX_TIMER_MS) this.deadline = setTimeout(() => this.owner.deadlinePassed(), this.limitMs)
   }
 
   /** Was it the client's own deadline that has passed? */
@@ -63,11 +69,13 @@ export class Clocks implements Expiring {
 
   stop(): void {
     this.silence.stop()
+    this.total?.stop()
     if (this.deadline !== null) clearTimeout(this.deadline)
     this.deadline = null
   }
 
-  expired(): void {
-    this.owner.silent(this.silenceMs)
+  expired(delay: Delay): void {
+    if (delay === this.total) this.owner.deadlinePassed()
+    else this.owner.silent(this.silenceMs)
   }
 }
