@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Protocol } from './peer.js'
+import { AUTHORIZATION, type Protocol } from './peer.js'
 import { h2loadOutput, type Load, output, ownLoad, type Tools, wrkOutput } from './tools.js'
 
 export type FigureName = 'cpuUs' | 'perSecond' | 'p50Ms' | 'p99Ms' | 'rssMb' | 'mbPerCpuSecond' | 'kbPerConnection'
@@ -57,7 +57,7 @@ function h2load(clients: number, streams: number, body: Buffer, replyBytes: numb
   return async ({ port, prefix, seconds, directory }) => {
     const file = join(directory, 'body')
     writeFileSync(file, body)
-    const headers = ['-H', 'content-type: application/grpc', '-H', 'te: trailers']
+    const headers = ['-H', 'content-type: application/grpc', '-H', 'te: trailers', '-H', `authorization: ${AUTHORIZATION}`]
     const url = `http://127.0.0.1:${port}${prefix}test.Echo/Unary`
     const ask = (): Promise<string> =>
       output('h2load', ['-D', String(seconds), `-c${clients}`, `-m${streams}`, '-d', file, ...headers, url], seconds)
@@ -71,7 +71,7 @@ function h2load(clients: number, streams: number, body: Buffer, replyBytes: numb
 
 function own(mode: 'rate' | 'ws', connections: number, rate: number): Case['load'] {
   return async ({ port, prefix, seconds, tools }) => {
-    const args = [mode, String(port), `${prefix}test.Echo/Unary`, String(connections), String(seconds), String(rate)]
+    const args = [mode, String(port), `${prefix}test.Echo/Unary`, String(connections), String(seconds), String(rate), AUTHORIZATION]
     return ownLoad(await output(tools.load, args, seconds))
   }
 }
@@ -80,7 +80,17 @@ async function wrk({ port, prefix, seconds }: Aim): Promise<Load> {
   return wrkOutput(
     await output(
       'wrk',
-      ['-t1', '-c64', `-d${seconds}s`, '--timeout', '10s', '--latency', `http://127.0.0.1:${port}${prefix}hello`],
+      [
+        '-t1',
+        '-c64',
+        `-d${seconds}s`,
+        '--timeout',
+        '10s',
+        '--latency',
+        '-H',
+        `authorization: ${AUTHORIZATION}`,
+        `http://127.0.0.1:${port}${prefix}hello`,
+      ],
       seconds,
     ),
   )
@@ -89,7 +99,9 @@ async function wrk({ port, prefix, seconds }: Aim): Promise<Load> {
 const GRPC_CLIENT = fileURLToPath(new URL('./grpc-client-process.js', import.meta.url))
 
 async function grpcClient({ port, prefix, seconds }: Aim): Promise<Load> {
-  return ownLoad(await output(process.execPath, [GRPC_CLIENT, JSON.stringify({ port, prefix, seconds })], seconds))
+  return ownLoad(
+    await output(process.execPath, [GRPC_CLIENT, JSON.stringify({ port, prefix, seconds, authorization: AUTHORIZATION })], seconds),
+  )
 }
 
 // Debian's python3-grpcio belongs to Debian's python3, wherever another one stands first in the path.
@@ -97,7 +109,7 @@ const PYTHON = '/usr/bin/python3'
 const GRPCIO_CLIENT = fileURLToPath(new URL('../../../bench/proxy/grpcio_client.py', import.meta.url))
 
 async function grpcioClient({ port, prefix, seconds }: Aim): Promise<Load> {
-  return ownLoad(await output(PYTHON, [GRPCIO_CLIENT, JSON.stringify({ port, prefix, seconds })], seconds))
+  return ownLoad(await output(PYTHON, [GRPCIO_CLIENT, JSON.stringify({ port, prefix, seconds, authorization: AUTHORIZATION })], seconds))
 }
 
 function lackingGrpcio(): string | null {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer as createHttp2Server } from 'node:http2'
-import type { Protocol, RunningPeer } from './peer.js'
+import { AUTHORIZATION, type Protocol, type RunningPeer } from './peer.js'
 
 export interface Checked {
   /** Parts of the visible job that it does not do. */
@@ -21,6 +21,8 @@ interface Answer {
 }
 
 const BODY = 'fifteen letters'
+/** Ours measures the messages of a gRPC call. */
+const MESSAGE = Buffer.from(`\0\0\0\0\x0f${BODY}`, 'latin1')
 const LOG_MS = 4_000
 const ANSWER_MS = 5_000
 
@@ -88,13 +90,16 @@ async function recordingOrigin(protocol: Protocol, port: number, seen: Seen[]): 
 
 function askHttp1(port: number, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port, path, agent: false, timeout: ANSWER_MS }, answer => {
-      let body = ''
-      answer.on('data', bytes => {
-        body += bytes
-      })
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body, grpcStatus: undefined }))
-    })
+    const outgoing = request(
+      { host: '127.0.0.1', port, path, agent: false, timeout: ANSWER_MS, headers: { authorization: AUTHORIZATION } },
+      answer => {
+        let body = ''
+        answer.on('data', bytes => {
+          body += bytes
+        })
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body, grpcStatus: undefined }))
+      },
+    )
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer')))
     outgoing.on('error', reject)
     outgoing.end()
@@ -106,7 +111,8 @@ function askHttp2(port: number, path: string): Promise<Answer> {
     const session = connect(`http://127.0.0.1:${port}`)
     session.on('error', reject)
     session.setTimeout(ANSWER_MS, () => session.destroy(new Error('no answer')))
-    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' })
+    const head = { 'content-type': 'application/grpc', te: 'trailers', authorization: AUTHORIZATION }
+    const stream = session.request({ ':method': 'POST', ':path': path, ...head })
     const answer: Answer = { status: 0, body: '', grpcStatus: undefined }
     stream.on('response', headers => {
       answer.status = Number(headers[':status'])
@@ -122,7 +128,7 @@ function askHttp2(port: number, path: string): Promise<Answer> {
       session.close()
       resolve(answer)
     })
-    stream.end('twenty bytes of body')
+    stream.end(MESSAGE)
   })
 }
 

@@ -12,12 +12,12 @@ UNDER_WAY = 64
 REQUEST = b"fifteen letters"
 
 
-async def calls(method, until, times_ms):
+async def calls(method, metadata, until, times_ms):
     errors = 0
     while time.monotonic() < until:
         before = time.monotonic()
         try:
-            good = await method(REQUEST, timeout=10) == b"ten bytes!"
+            good = await method(REQUEST, timeout=10, metadata=metadata) == b"ten bytes!"
         except grpc.RpcError:
             good = False
         times_ms.append((time.monotonic() - before) * 1000)
@@ -25,14 +25,15 @@ async def calls(method, until, times_ms):
     return errors
 
 
-async def main(port, prefix, seconds):
+async def main(port, prefix, seconds, authorization):
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(CHANNELS)]
     methods = [channel.unary_unary(f"{prefix}test.Echo/Unary") for channel in channels]
+    metadata = (("authorization", authorization),)
     times_ms = []
     begun = time.monotonic()
     until = begun + seconds
-    errors = sum(await asyncio.gather(*(calls(methods[at % CHANNELS], until, times_ms) for at in range(UNDER_WAY))))
+    errors = sum(await asyncio.gather(*(calls(methods[at % CHANNELS], metadata, until, times_ms) for at in range(UNDER_WAY))))
     took = time.monotonic() - begun
     for channel in channels:
         await channel.close()
@@ -42,4 +43,4 @@ async def main(port, prefix, seconds):
 
 
 told = json.loads(sys.argv[1])
-asyncio.run(main(told["port"], told["prefix"], told["seconds"]))
+asyncio.run(main(told["port"], told["prefix"], told["seconds"], told["authorization"]))

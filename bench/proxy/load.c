@@ -1,8 +1,8 @@
 /* The bench's own clients, where wrk and h2load cannot say what is asked for: they check every answer and print one JSON line.
  *
- *   load rate PORT PATH CONNECTIONS SECONDS RATE   gRPC-shaped h2c calls on a fixed schedule; times count from when a call was due
- *   load ws PORT PATH CONNECTIONS SECONDS 0        WebSocket echoes of 32 bytes, one under way per connection
- *   load idle-h1|idle-h2 PORT PATH CONNECTIONS 0 0 one request on each connection, then "idle", then silence until stdin ends
+ *   load rate PORT PATH CONNECTIONS SECONDS RATE AUTHORIZATION   gRPC-shaped h2c calls on a fixed schedule; times count from when a call was due
+ *   load ws PORT PATH CONNECTIONS SECONDS 0 AUTHORIZATION        WebSocket echoes of 32 bytes, one under way per connection
+ *   load idle-h1|idle-h2 PORT PATH CONNECTIONS 0 0 AUTHORIZATION one request on each connection, then "idle", then silence until stdin ends
  *
  * The header table is announced as empty, so that "200" and "grpc-status: 0" can be told without decoding a table. */
 #define _GNU_SOURCE
@@ -40,7 +40,7 @@ struct connection {
 };
 
 static enum mode mode;
-static const char *path;
+static const char *path, *authorization;
 static int count, port, poll_fd, switched;
 static struct connection *all;
 static uint64_t begun_ns, interval_ns, sent, done, errors, samples, room;
@@ -95,6 +95,7 @@ static void call(struct connection *c, uint64_t due_ns) {
     block_length += field(block + block_length, "\x01", 1, authority);
     block_length += field(block + block_length, "\x0f\x10", 2, "application/grpc");
     block_length += field(block + block_length, "\0\2te", 4, "trailers");
+    block_length += field(block + block_length, "\x0f\x08", 2, authorization);
   }
   uint8_t bytes[512], message[20] = {0, 0, 0, 0, 15};
   size_t length = frame(bytes, HEADERS, 0x4, c->next_id, block, block_length);
@@ -122,7 +123,8 @@ static void greet(struct connection *c) {
   } else {
     static const char UPGRADE[] = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    int length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port, mode == WEBSOCKET ? UPGRADE : "");
+    int length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %s\r\n%s\r\n", path, port, authorization,
+                          mode == WEBSOCKET ? UPGRADE : "");
     transmit(c, text, length);
   }
 }
@@ -273,9 +275,9 @@ static int by_size(const void *a, const void *b) { return (*(const float *)a > *
 static double part(double share) { return samples == 0 ? 0 : times_ms[(uint64_t)(share * (samples - 1))]; }
 
 int main(int words, char **word) {
-  if (words != 7) return fprintf(stderr, "usage: load rate|ws|idle-h1|idle-h2 PORT PATH CONNECTIONS SECONDS RATE\n"), 100;
+  if (words != 8) return fprintf(stderr, "usage: load rate|ws|idle-h1|idle-h2 PORT PATH CONNECTIONS SECONDS RATE AUTHORIZATION\n"), 100;
   mode = strcmp(word[1], "rate") == 0 ? RATE : strcmp(word[1], "ws") == 0 ? WEBSOCKET : strcmp(word[1], "idle-h1") == 0 ? IDLE_H1 : IDLE_H2;
-  port = atoi(word[2]), path = word[3], count = atoi(word[4]), poll_fd = epoll_create1(0);
+  port = atoi(word[2]), path = word[3], count = atoi(word[4]), authorization = word[7], poll_fd = epoll_create1(0);
   double seconds = atof(word[5]);
   if ((all = calloc(count, sizeof *all)) == NULL) die("calloc");
   for (int each = 0; each < count; each++) {

@@ -7,7 +7,7 @@ import { cpuMs, rssMb } from '../supervise/proc.js'
 import type { Case, FigureName } from './cases.js'
 import { median, rotated } from './numbers.js'
 import type { Options } from './options.js'
-import type { Child, Peer, RunningPeer } from './peer.js'
+import { AUTHORIZATION, type Child, type Peer, type RunningPeer } from './peer.js'
 import { end, freePort, PROXY_CPU, spawnBeside } from './processes.js'
 import type { Load, Tools } from './tools.js'
 
@@ -124,7 +124,7 @@ async function idleRound(which: Case, each: Contestant, place: Place): Promise<R
     const before = reading(running.pids())
     const path = `${running.prefix}test.Echo/Unary`
     const mode = which.protocol === 'h2c' ? 'idle-h2' : 'idle-h1'
-    const client = spawnBeside(place.tools.load, [mode, String(each.port), path, String(which.idle), '0', '0'])
+    const client = spawnBeside(place.tools.load, [mode, String(each.port), path, String(which.idle), '0', '0', AUTHORIZATION])
     place.atEnd(() => end(client))
     const says = reader(client)
     if (!(await says('idle\n', IDLE_READY_MS)).includes('idle')) throw new Error(`${which.idle} connections were not to be had`)

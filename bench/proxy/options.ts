@@ -28,7 +28,7 @@ nginx, HAProxy, Caddy, nghttpx (where installed), http-proxy, http2-proxy and ou
   --json FILE    everything in numbers, see below
   --help
 
-How: every peer is warmed up with 20,000 requests (bulk: 500), for 2 to 10 s.
+How: of ours every guard is on, with limits that no load meets; the credentials that it asks for are sent to all. Every peer is warmed up with 20,000 requests (bulk: 500), for 2 to 10 s.
 The proxy alone on CPU 0; load and origin (and this program) on CPU 1. Rounds alternate, and another peer comes first in each.
 Figures are medians of the rounds. "ours/its" is the median of the same-round ratios. A row with errors (anything but 2xx with grpc-status 0 and
 the whole message) has no figure. CPU is utime + stime of all the proxy's processes as the scheduler counts it (/proc/PID/task/*/schedstat, in ns):

@@ -1,6 +1,9 @@
 // What a proxy looks like to this bench.
 import type { ChildProcess } from 'node:child_process'
 
+/** What every request to every peer carries: ours asks for it and keeps it, the others pass it on. */
+export const AUTHORIZATION = 'Bearer fifteen-letters'
+
 /** What the client speaks and what the origin speaks: the same on both sides. */
 export type Protocol = 'http1' | 'h2c'
 

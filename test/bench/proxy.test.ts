@@ -263,7 +263,7 @@ describe('the own origin and load', { skip: missing(['cc', '--version'], 'gcc') 
     try {
       await once(origin.stdout, 'data')
       const load = async (...words: (string | number)[]) =>
-        ownLoad((await output(tools.load, [words[0], port, '/a/b', ...words.slice(1)].map(String), 1)).split('\n').at(-2) ?? '')
+        ownLoad((await output(tools.load, [words[0], port, '/a/b', ...words.slice(1), 'Bearer x'].map(String), 1)).split('\n').at(-2) ?? '')
       const rate = await load('rate', 4, 0.2, 500)
       assert.deepEqual([rate.requests, rate.errors], [100, 0])
       const echoes = await load('ws', 4, 0.1, 0)
@@ -284,7 +284,7 @@ describe('the own origin and load', { skip: missing(['cc', '--version'], 'gcc') 
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     try {
       const { port } = server.address() as { port: number }
-      const load = ownLoad(await output(tools.load, ['rate', String(port), '/a/b', '2', '0.1', '200'], 1))
+      const load = ownLoad(await output(tools.load, ['rate', String(port), '/a/b', '2', '0.1', '200', 'Bearer x'], 1))
       assert.deepEqual([load.requests, load.errors], [20, 20])
     } finally {
       server.close()
