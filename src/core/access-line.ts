@@ -12,7 +12,7 @@ export interface AccessEntry {
   /** Unix time in ms of the request's head. */
   atMs: number
   requestId: string
-  /** Sent to the client; 499: it left before there was one. */
+  /** Sent to the client; 499: it left before there was one.  Where it got nothing but a reset, that of the row of `end`. */
   status: number
   grpcStatus: string | null
   /** Body bytes from and to the client. */
@@ -34,7 +34,7 @@ export interface AccessEntry {
   attempts: number
   /** Attempts after something had left the proxy. */
   retries: number
-  /** How it ended: `ok`, `client_gone`, or the error's code. */
+  /** How it ended: `ok`, `client_gone`, `client_stalled` (it did not take its answer), or the error's code. */
   end: string
 }
 

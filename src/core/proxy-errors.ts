@@ -4,6 +4,7 @@
 //   HTTP, nothing answered yet      status `http` with the code, the message and the hint as JSON; a head has begun: the exchange is cut
 //   gRPC, no answer head yet        trailers-only: 200, grpc-status `grpc`, grpc-message "CODE: message"
 //   gRPC, the answer has begun      the same two as trailers, so that no client takes a piece for the whole
+//   HTTP/2, no request came of it   RST_STREAM, or GOAWAY for the whole connection; the log shows `http` and `grpc` where no status was sent
 //   access log                      the code is the word under `end`
 //   another attempt                 `retry`, as seen from the client; what the proxy itself may repeat is core/retry.ts
 import type { ErrorRow } from './error.js'
@@ -104,6 +105,22 @@ export const PROXY_ERRORS = {
     exit: 1,
     retry: 'unsent',
     hint: 'this client asks more often than the route’s `rate_limit` allows: wait as long as Retry-After says',
+  },
+  TOO_MANY_STREAMS: {
+    source: 'caller',
+    http: 503,
+    grpc: 14,
+    exit: 1,
+    retry: 'unsent',
+    hint: 'the connection has proxy.max_streams requests open: wait for one of them, open another connection, or raise it',
+  },
+  CONNECTION_FLOODED: {
+    source: 'caller',
+    http: 429,
+    grpc: 8,
+    exit: 1,
+    retry: 'never',
+    hint: 'the connection brought more resets, or more frames without use, than proxy.max_resets_per_second, max_control_frames_per_second and max_continuation_frames allow',
   },
   PROXY_DRAINING: {
     source: 'internal',

@@ -1,4 +1,5 @@
 // The answers the proxy gives itself: refusals in the caller's own form, and the proxy's health.
+import type { AccessEntry } from '../core/access-line.js'
 import { ERRORS, type ErrorCode } from '../core/error.js'
 import { encodeGrpcMessage } from '../core/grpc.js'
 import { type Fields, fieldValue } from '../core/headers.js'
@@ -27,15 +28,17 @@ export function grpcTrailers(refusal: Refusal): Fields {
   return ['grpc-status', status, 'grpc-message', encodeGrpcMessage(`${refusal.code}: ${refusal.message}`)]
 }
 
+type Logged = Pick<AccessEntry, 'bytesOut'>
+
 export function httpStatus(refusal: Refusal): number {
   return refusal.http ?? ERRORS[refusal.code].http
 }
 
 /** Answers a plain HTTP request with JSON that names code, facts and what to do. */
-export function refuseHttp(client: ClientStream, refusal: Refusal): void {
+export function refuseHttp(client: ClientStream, refusal: Refusal, logged: Logged): void {
   const fields = refusal.fields ?? []
   const extra = refusal.retryAfterS === undefined ? fields : [...fields, 'retry-after', String(refusal.retryAfterS)]
-  answerJson(client, { status: httpStatus(refusal), extra, value: errorValue(refusal) })
+  answerJson(client, { status: httpStatus(refusal), extra, value: errorValue(refusal) }, logged)
 }
 
 /** The body of every refusal. */
@@ -46,10 +49,12 @@ export function errorValue({ code, message }: Pick<Refusal, 'code' | 'message'>)
 }
 
 /** One JSON value and a newline. */
-export function answerJson(client: ClientStream, answer: { status: number; value: unknown; extra?: Fields }): void {
+export function answerJson(client: ClientStream, answer: { status: number; value: unknown; extra?: Fields }, logged: Logged): void {
   const body = Buffer.from(`${JSON.stringify(answer.value)}\n`)
   const fields = ['content-type', 'application/json; charset=utf-8', 'content-length', String(body.length), 'cache-control', 'no-store']
   const isHead = client.head.method === 'HEAD'
+  // Before it is sent: with the last byte the line is written.
+  if (!isHead) logged.bytesOut = body.length
   client.sendHead(answer.status, [...fields, ...(answer.extra ?? [])], isHead ? 'now' : 'later')
   if (isHead) return
   client.sendData(body, 0, body.length)

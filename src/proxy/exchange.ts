@@ -106,7 +106,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
   private answerHealth(answer: HealthAnswer): void {
     this.stopCheck = null
     this.beginAnswer(answer.status)
-    answerJson(this.client, answer)
+    answerJson(this.client, answer, this.entry)
   }
 
   open(route: Route, choice: Choice): UpstreamStream {
@@ -262,7 +262,7 @@ class Exchange implements ClientEvents, UpstreamEvents, AttemptOwner, ClockOwner
       this.finish()
     } else {
       this.beginAnswer(httpStatus(refusal))
-      refuseHttp(client, refusal)
+      refuseHttp(client, refusal, entry)
     }
   }
 

@@ -10,6 +10,7 @@ import { Guests, shareOf } from './guests.js'
 import { Hold } from './hold.js'
 import { Http1ServerConnection } from './http1/server-connection.js'
 import { ServerConnection as Http2ServerConnection } from './http2/server-connection.js'
+import { refusedEntry } from './ledger.js'
 import { Listener } from './listener.js'
 import { MemoryReturn } from './memory-return.js'
 import { Roll } from './roll.js'
@@ -147,7 +148,14 @@ export class Gateway {
 
   private serverOptions(scheme: 'http' | 'https', closed: () => void): ServerOptions {
     const { settings, traffic } = this
-    return { settings, scheme, serve: stream => serve(stream, traffic), isDraining: traffic.isDraining, closed }
+    return {
+      settings,
+      scheme,
+      serve: stream => serve(stream, traffic),
+      refused: request => this.accessLog?.record(refusedEntry(request, settings)),
+      isDraining: traffic.isDraining,
+      closed,
+    }
   }
 }
 

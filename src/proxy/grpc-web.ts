@@ -3,7 +3,6 @@ import { type WebType, webAnswerFields, webTrailerFrame, webType } from '../core
 import { type Fields, fieldValue } from '../core/headers.js'
 import { translates } from './admission.js'
 import { Base64Reader, Base64Writer } from './base64.js'
-import { CODE } from './http2/frames.js'
 import type { NeverIndexed } from './http2/hpack/never-indexed.js'
 import type { ClientEvents, ClientStream, RequestHead } from './stream.js'
 import type { Traffic } from './traffic.js'
@@ -124,8 +123,7 @@ class GrpcWebStream implements ClientStream, ClientEvents {
 
   /** What came is not base64. */
   private refuse(): void {
-    this.events?.clientGone('malformed')
-    this.inner.sendReset(CODE.PROTOCOL_ERROR)
+    this.events?.requestFault('REQUEST_MALFORMED', 'the body is not base64')
   }
 
   private send(chunk: Buffer, start: number, end: number): void {

@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { type AccessEntry, newEntry } from '../core/access-line.js'
 import { clientAddress } from '../core/client-address.js'
+import { ERRORS } from '../core/error.js'
 import { MessageCounter } from '../core/grpc-messages.js'
 import { fieldValue } from '../core/headers.js'
 import type { TableRoute } from '../core/route-table.js'
+import type { ProxySpec } from '../core/spec.js'
 import type { Refusal } from './answers.js'
+import type { RefusedRequest } from './server-options.js'
 import type { RequestHead } from './stream.js'
 import type { Traffic } from './traffic.js'
 
@@ -64,9 +67,13 @@ export class Ledger {
 
   clientGone(why: 'reset' | 'closed' | 'malformed' | 'stalled'): void {
     const { entry } = this
-    entry.end = why === 'stalled' ? 'client_stalled' : 'client_gone'
-    if (entry.status === 0) entry.status = CLIENT_CLOSED
-    if (this.kind === 'grpc') entry.grpcStatus = '1'
+    // It was refused, and has left before it had read that.
+    if (entry.end !== 'ok') return
+    const { http, grpc } = ERRORS.REQUEST_MALFORMED
+    const isOurs = why === 'malformed'
+    entry.end = isOurs ? 'REQUEST_MALFORMED' : why === 'stalled' ? 'client_stalled' : 'client_gone'
+    if (entry.status === 0) entry.status = isOurs ? http : CLIENT_CLOSED
+    if (this.kind === 'grpc') entry.grpcStatus = isOurs ? String(grpc) : '1'
   }
 
   /** The request is over. */
@@ -80,4 +87,12 @@ export class Ledger {
     }
     return entry
   }
+}
+
+/** Of what a codec has refused before there was an exchange. */
+export function refusedEntry(request: RefusedRequest, settings: ProxySpec): AccessEntry {
+  const { code, status, grpcStatus, head, bytesOut } = request
+  const { client, fields } = head
+  const entry = newEntry(head, { atMs: Date.now(), requestId: fieldValue(fields, 'x-request-id') ?? randomUUID() })
+  return Object.assign(entry, { client: clientAddress({ peer: client, fields }, settings), status, grpcStatus, bytesOut, end: code })
 }

@@ -11,10 +11,10 @@ import type { ServerOptions } from '../server-options.js'
 import type { Wire, WireOwner } from '../wire.js'
 import { BodyDecoder, IN_CHUNKS } from './body-decoder.js'
 import { EarlyBytes } from './early-bytes.js'
-import { type RefusedStatus, RequestParser } from './head-parser.js'
+import { RequestParser } from './head-parser.js'
 import { Lingering } from './lingering.js'
 import { ReadCredit } from './read-credit.js'
-import { writeRefusal } from './refusal.js'
+import { refuseHead } from './refusal.js'
 import { type Limited, ServerLimits } from './server-limits.js'
 import { type AnswerCarrier, Http1ClientStream } from './server-stream.js'
 import { ServerTunnel } from './server-tunnel.js'
@@ -167,8 +167,7 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
     }
     limits.request()
     if (outcome === 'sound') this.begin()
-    else if (parser.isForeign) this.close()
-    else this.refuse(parser.status as RefusedStatus, parser.message)
+    else this.refuse()
     return parser.at
   }
 
@@ -253,8 +252,8 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
   }
 
   /** Answers what never became a request with an error of ours, which ends the connection. */
-  private refuse(status: RefusedStatus, message: string): void {
-    writeRefusal(this.wire, status, message)
+  private refuse(): void {
+    refuseHead(this.wire, this.parser, this.options)
     this.close()
   }
 
@@ -282,13 +281,15 @@ export class Http1ServerConnection implements WireOwner, AnswerCarrier, Limited 
 
   headExpired(): void {
     if (!this.parser.hasBegun) this.close()
-    else this.refuse(408, 'the head of the request was not complete in time')
+    else {
+      this.parser.giveUp(408, 'the head of the request was not complete in time')
+      this.refuse()
+    }
   }
 
   bodyExpired(): void {
-    const { stream } = this
     this.bodyFault('REQUEST_TOO_SLOW', 'the body of the request stood still')
-    if (stream !== null && this.stream === stream && !stream.hasBegun) this.limits.body()
+    if (this.stream?.hasBegun === false) this.limits.body()
   }
 
   private bodyFault(code: 'REQUEST_TOO_SLOW' | 'REQUEST_MALFORMED', message: string): void {

@@ -1,5 +1,6 @@
 // A client's HTTP/2 connection: its streams become requests, within the guards of the configuration.
 // What a call costs stands in connection.ts; a request makes two objects here, its head and its stream.
+import type { ErrorCode } from '../../core/error.js'
 import type { ProxySpec } from '../../core/spec.js'
 import { Delay } from '../delays.js'
 import type { ServerOptions } from '../server-options.js'
@@ -9,7 +10,7 @@ import { areTrailersSound } from './field-checks.js'
 import { EARNED_BY_REQUEST, NOISE_OF_FRAME, ResetMeter } from './floods.js'
 import { CODE, FLAG, MAX_STREAM_ID, PREFACE, SETTING, writeGoaway, writePing } from './frames.js'
 import { DECODED_MALFORMED, DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
-import { refusalFields } from './refusals.js'
+import { failedConnection, refusalFields, refusedRequest } from './refusals.js'
 import { type RequestOrigin, readRequestHead } from './request-head.js'
 import { ServerStream } from './server-stream.js'
 
@@ -36,6 +37,7 @@ export class ServerConnection extends Connection {
   private finalId = -1
   private isDraining = false
   private isPeerLeaving = false
+  private isHeadLate = false
 
   constructor(wire: Wire, options: ServerOptions) {
     super(wire, options.settings, options.settings, PREFACE.length)
@@ -98,30 +100,18 @@ export class ServerConnection extends Connection {
     this.highestId = id
     this.noise.earn(EARNED_BY_REQUEST)
     // After our last GOAWAY it is the client's to know that this was not begun.
-    if (this.finalId >= 0) {
-      this.refuse(id, CODE.REFUSED_STREAM)
-      return
-    }
-    if (this.streams.size >= this.settings.maxStreams) {
-      this.provoked(id, CODE.REFUSED_STREAM)
-      return
-    }
-    if (verdict === DECODED_MALFORMED) {
-      this.provoked(id, CODE.PROTOCOL_ERROR)
-      return
-    }
-    if (verdict === DECODED_TOO_LARGE) {
-      this.answerRefusal(id, 431, ends)
-      return
-    }
-    this.request(id, ends)
+    if (this.finalId >= 0) this.refuse(id, CODE.REFUSED_STREAM)
+    else if (this.streams.size >= this.settings.maxStreams) this.turnAway(id, CODE.REFUSED_STREAM, 'TOO_MANY_STREAMS')
+    else if (verdict === DECODED_MALFORMED) this.turnAway(id, CODE.PROTOCOL_ERROR, 'REQUEST_MALFORMED')
+    else if (verdict === DECODED_TOO_LARGE) this.answerRefusal(id, 431, ends)
+    else this.request(id, ends)
   }
 
   private request(id: number, ends: boolean): void {
     this.origin.ends = ends
     const head = readRequestHead(this.fields, this.origin)
     if (head === 'malformed') {
-      this.provoked(id, CODE.PROTOCOL_ERROR)
+      this.turnAway(id, CODE.PROTOCOL_ERROR, 'REQUEST_MALFORMED')
       return
     }
     if (head === 'unsupported') {
@@ -144,9 +134,17 @@ export class ServerConnection extends Connection {
   private answerRefusal(id: number, status: 431 | 501, ends: boolean): void {
     if (!this.mayControl()) return
     this.output.head(id, refusalFields(status, this.fields), FLAG.END_STREAM)
+    const code = status === 431 ? 'REQUEST_HEAD_TOO_LARGE' : 'REQUEST_MALFORMED'
+    this.options.refused(refusedRequest(code, this.wire.remoteAddress, this.fields, status))
     // A refusal costs the decoding of its whole head: it counts as a reset that was provoked.
     if (ends) this.countReset()
     else this.provoked(id, CODE.NO_ERROR)
+  }
+
+  /** A request that never begins: reset, and in the log. */
+  private turnAway(id: number, reset: number, code: ErrorCode): void {
+    this.options.refused(refusedRequest(code, this.wire.remoteAddress, this.fields))
+    this.provoked(id, reset)
   }
 
   private trailers(stream: ServerStream, ends: boolean, verdict: Decoded): void {
@@ -256,6 +254,7 @@ export class ServerConnection extends Connection {
   }
 
   private headTooSlow(): void {
+    this.isHeadLate = true
     if (!this.hasPreface) this.wire.destroy()
     else if (this.isMidFrame || this.openBlockId !== 0) this.fail(CODE.ENHANCE_YOUR_CALM, 'a head takes too long')
     else this.sayGoodbye(CODE.NO_ERROR, 'no SETTINGS')
@@ -277,7 +276,8 @@ export class ServerConnection extends Connection {
 
   protected hasSettings(): void {}
 
-  protected hasFailed(): void {
+  protected hasFailed(code: number): void {
+    this.options.refused(failedConnection(this.isHeadLate ? 'late' : code, this.wire.remoteAddress))
     this.lose('malformed')
   }
 

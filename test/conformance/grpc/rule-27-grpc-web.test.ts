@@ -150,6 +150,12 @@ describe('rule 27: gRPC-Web', () => {
       })
     }
 
+    it(`text over ${over}: a body that is no base64 is 13, as a call's other errors`, async () => {
+      const told = await ask({ method: 'POST', path: '/s/x.Y/Z', headers: { 'content-type': TEXT }, body: Buffer.from('no*base64') })
+      assert.deepEqual([told.status, told.headers['grpc-status'], told.body], [200, '13', ''])
+      assert.match(String(told.headers['grpc-message']), /^REQUEST_MALFORMED/)
+    })
+
     it(`text over ${over}: a body of base64 pieces, cut and padded anywhere`, async () => {
       const whole = Buffer.concat(Array.from({ length: 50 }, (_, at) => message(`message number ${at}`)))
       const pieces: string[] = []

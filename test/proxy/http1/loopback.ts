@@ -43,7 +43,14 @@ export async function openDoor(serve: (stream: ClientStream) => void, change: Pa
     const closed = () => {
       door.closed++
     }
-    const connection = new Http1ServerConnection(wire, { settings, scheme: 'http', serve, isDraining: () => door.draining, closed })
+    const connection = new Http1ServerConnection(wire, {
+      settings,
+      scheme: 'http',
+      serve,
+      refused: () => {},
+      isDraining: () => door.draining,
+      closed,
+    })
     wire.owner = connection
     door.connections.push(connection)
     wire.resumeReading()

@@ -98,6 +98,7 @@ function serve(bytes: Buffer, most: number, next: Random): string {
     settings: PLAIN_PROXY,
     scheme: 'http',
     serve: (stream: never) => served.push(new Echo(stream)),
+    refused: () => {},
     isDraining: () => false,
     closed: () => {},
   }

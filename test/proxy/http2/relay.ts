@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:net'
 import type { ProxySpec } from '../../../src/core/spec.js'
 import { ServerConnection } from '../../../src/proxy/http2/server-connection.js'
+import type { RefusedRequest } from '../../../src/proxy/server-options.js'
 import type {
   ClientEvents,
   ClientStream,
@@ -111,14 +112,16 @@ export class Relay implements ClientEvents, UpstreamEvents {
 export async function http2Door(
   serve: (stream: ClientStream) => void,
   settings: Partial<ProxySpec> = {},
-): Promise<{ port: number; connections: Set<ServerConnection>; close(): Promise<void> }> {
+): Promise<{ port: number; connections: Set<ServerConnection>; refused: RefusedRequest[]; close(): Promise<void> }> {
   const connections = new Set<ServerConnection>()
+  const refused: RefusedRequest[] = []
   const server: Server = createServer({ pauseOnConnect: true, noDelay: true }, socket => {
     const wire = Wire.accepted(socket)
     const connection = new ServerConnection(wire, {
       settings: { ...PLAIN_PROXY, ...settings },
       scheme: 'http',
       serve,
+      refused: request => refused.push(request),
       isDraining: () => false,
       closed: () => connections.delete(connection),
     })
@@ -132,5 +135,5 @@ export async function http2Door(
     for (const connection of connections) connection.destroy()
     await closed
   }
-  return { port: (server.address() as { port: number }).port, connections, close }
+  return { port: (server.address() as { port: number }).port, connections, refused, close }
 }

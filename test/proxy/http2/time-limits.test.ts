@@ -44,7 +44,14 @@ function fromClient(): Line & { served: ServedStream[] } {
   const line = Object.assign(new Line(), { served: [] as ServedStream[] })
   const serve = (stream: ClientStream) => line.served.push(new ServedStream(stream))
   const settings = { ...PLAIN_PROXY, headerTimeoutMs: HOUR, bodyTimeoutMs: HOUR, idleTimeoutMs: HOUR }
-  line.wire.owner = new ServerConnection(line.wire, { settings, scheme: 'http', serve, isDraining: () => false, closed: () => {} })
+  line.wire.owner = new ServerConnection(line.wire, {
+    settings,
+    scheme: 'http',
+    serve,
+    refused: () => {},
+    isDraining: () => false,
+    closed: () => {},
+  })
   line.receive(PREFACE, settingsFrame([]))
   line.receive(frame(TYPE.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 1, headerBlock(request())))
   return line
