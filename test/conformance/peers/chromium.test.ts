@@ -1,4 +1,5 @@
-// A real browser: a page served through the proxy talks back through it by WebSocket, fetch and gRPC-Web, and its DOM tells what came of it.
+// A real browser, over HTTP/1.1 and over TLS with HTTP/2: a page served through the proxy talks back through it by WebSocket, fetch and gRPC-Web,
+// and its DOM tells what came of it.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,13 +24,24 @@ const FLAGS = [
   '--disable-dev-shm-usage',
   '--disable-background-networking',
   '--no-first-run',
+  // The certificate is a test's.
+  '--ignore-certificate-errors',
 ]
+const fixture = (name: string) => fileURLToPath(new URL(`../../../../test/fixtures/tls/${name}`, import.meta.url))
+
+/** How the browser reaches the proxy, and what it must have spoken there. */
+const DOORS = [
+  { title: 'HTTP/1.1', scheme: 'http', protocol: 'HTTP/1.1' },
+  // Its WebSocket, too: by Extended CONNECT on the connection that the page came over (RFC 8441).
+  { title: 'HTTP/2 by ALPN', scheme: 'https', protocol: 'HTTP/2.0' },
+] as const
 
 describe('Chromium', { skip: missing(['chromium', '--version'], 'chromium') }, () => {
   let web: Origin
   let calls: Origin
   let tunnels: TunnelService
   let proxy: TestProxy
+  let directory: string
   /** Methods of what came to the gRPC service. */
   const methods: string[] = []
   before(async () => {
@@ -39,37 +51,72 @@ describe('Chromium', { skip: missing(['chromium', '--version'], 'chromium') }, (
       methods.push(valuesOf(raw, ':method')[0]!)
       void answerCall(stream, raw)
     })
-    proxy = await startTestProxy([
-      { prefix: '/w/', endpoints: [endpoint(web.port)], timeoutMs: LIMIT_MS },
-      { prefix: '/ws/', endpoints: [endpoint(tunnels.port)] },
-      { prefix: '/e/', protocol: 'h2c', endpoints: [endpoint(calls.port)] },
-    ])
+    directory = mkdtempSync(join(tmpdir(), 'guard-chromium-log-'))
+    proxy = await startTestProxy(
+      [
+        { prefix: '/w/', endpoints: [endpoint(web.port)], timeoutMs: LIMIT_MS },
+        { prefix: '/ws/', endpoints: [endpoint(tunnels.port)] },
+        { prefix: '/e/', protocol: 'h2c', endpoints: [endpoint(calls.port)] },
+      ],
+      {
+        tls: { listen: { host: '127.0.0.1', port: 0 }, certificate: fixture('first.pem'), key: fixture('first.key.pem') },
+        accessLog: { path: join(directory, 'access.log'), format: 'json', maxBytes: 0, backups: 1 },
+      },
+    )
   })
   after(async () => {
     await proxy?.stop()
     await Promise.all([web, calls, tunnels].map(each => each?.close()))
+    if (directory !== undefined) rmSync(directory, { recursive: true })
   })
+  const logged = (): { protocol: string; target: string }[] =>
+    readFileSync(join(directory, 'access.log'), 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map(line => JSON.parse(line))
 
-  it('a page, its WebSocket with text, binary and a close, a fetch, and gRPC-Web to another origin with its preflight', async () => {
-    const other = encodeURIComponent(`http://localhost:${proxy.port}`)
-    const dom = await dumpDom(`http://127.0.0.1:${proxy.port}/w/page?other=${other}`)
-    const told = JSON.parse(/<pre id="told">(.*?)<\/pre>/s.exec(dom)?.[1]?.replaceAll('&amp;', '&') ?? `"${dom}"`)
-    assert.deepEqual(told.socketTalk, {
-      protocol: 'chat.v2',
-      words: 'hello ☺',
-      bytes: '0 255 1',
-      large: 300_000,
-      code: 4001,
-      reason: 'asked',
-      wasClean: true,
+  for (const door of DOORS) {
+    it(`${door.title}: a page, its WebSocket with text, binary and a close, a fetch, and gRPC-Web to another origin with its preflight`, async () => {
+      methods.length = 0
+      const port = door.scheme === 'http' ? proxy.port : proxy.status().tls!.port
+      const before = logged().length
+      const other = encodeURIComponent(`${door.scheme}://localhost:${port}`)
+      const dom = await dumpDom(`${door.scheme}://127.0.0.1:${port}/w/page?other=${other}`)
+      const told = JSON.parse(/<pre id="told">(.*?)<\/pre>/s.exec(dom)?.[1]?.replaceAll('&amp;', '&') ?? `"${dom}"`)
+      assert.deepEqual(told.socketTalk, {
+        protocol: 'chat.v2',
+        words: 'hello ☺',
+        bytes: '0 255 1',
+        large: 300_000,
+        code: 4001,
+        reason: 'asked',
+        wasClean: true,
+      })
+      assert.deepEqual(told.plainFetch, { status: 200, bytes: 100_000, target: '/data?a=b' })
+      // The preflights are the proxy's to answer: the service sees calls only.
+      assert.deepEqual(methods, ['POST', 'POST'])
+      for (const [name, sent] of [
+        ['grpcWebFetch', 'application/grpc-web+proto'],
+        ['grpcWebTextFetch', 'application/grpc-web-text+proto'],
+      ] as const) {
+        const { status, type, text } = told[name]
+        assert.deepEqual([status, type], [200, sent])
+        // What is €'s to windows-1252, which a page's decoder calls latin1, is 0x80.
+        assert.match(text, /^\0\0\0\0\x05hello[€\u0080]\0\0\0.grpc-status: ?0\r\n/s)
+      }
+
+      // What it spoke, as the proxy saw it.
+      await until(() =>
+        ['/w/done', '/ws/chat'].every(target =>
+          logged()
+            .slice(before)
+            .some(entry => entry.target === target),
+        ),
+      )
+      const seen = logged().slice(before)
+      for (const { target, protocol } of seen) assert.equal(protocol, door.protocol, target)
     })
-    assert.deepEqual(told.plainFetch, { status: 200, bytes: 100_000, target: '/data?a=b' })
-    // The preflight is the proxy's to answer: the service sees calls only.
-    assert.deepEqual(methods, ['POST'])
-    const { status, type, text } = told.grpcWebFetch
-    assert.deepEqual([status, type], [200, 'application/grpc-web+proto'])
-    assert.match(text, /^\0\0\0\0\x05hello€\0\0\0.grpc-status: ?0\r\n/s)
-  })
+  }
 })
 
 /** /page, /data, and /wait, which is answered when /done has been asked for. */
@@ -78,8 +125,10 @@ async function webService(): Promise<Origin> {
   let isDone = false
   return http1Origin(async (request, response) => {
     const path = request.url!.split('?')[0]
-    if (path === '/page') response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(PAGE)
-    else if (path === '/wait' && !isDone) waiting = response
+    if (path === '/page') {
+      isDone = false
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(PAGE)
+    } else if (path === '/wait' && !isDone) waiting = response
     else if (path === '/done') {
       isDone = true
       response.end()
