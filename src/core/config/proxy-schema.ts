@@ -70,7 +70,7 @@ const guards = {
     type: 'duration',
   }),
   send_timeout: option(duration(1).prefault('60s'), {
-    text: 'A client that takes nothing of its answer for this long loses it.',
+    text: 'A client that takes nothing of its answer for this long loses it. However little it takes counts; what bounds the whole is the route’s total_timeout.',
     type: 'duration',
   }),
   max_header_bytes: option(size(1024, 2 ** 20).prefault('64KB'), { text: 'The largest head of a request or an answer.', type: 'size' }),
