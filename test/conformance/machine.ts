@@ -18,6 +18,15 @@ export function stolenMs(): number {
   return (Number(total!.split(/ +/)[STEAL] ?? 0) * TICK_MS) / cpus().length
 }
 
+/** Begins to count.  Returns the ms since then without what the machine kept from these processes: for upper limits, which would else judge the machine.
+ *  A pid for each process that the time is spent in; lower limits want the plain clock. */
+export function fairClock(...pids: number[]): () => number {
+  const lost = () => pids.reduce((sum, pid) => sum + waitedForCoreMs(pid), stolenMs())
+  const beganMs = performance.now()
+  const lostMs = lost()
+  return () => performance.now() - beganMs - Math.max(0, lost() - lostMs)
+}
+
 /** One process on the first core and the others on the second, so that what they measure of each other is not the scheduler.
  *  Returns whether there are two, and a tool to say so (util-linux). */
 export function parted(alone: number, others: readonly number[]): boolean {

@@ -56,6 +56,10 @@ export class Grpcio {
     })
   }
 
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
   /** Makes a call when those before it are over. */
   call(ask: GrpcioAsk): Promise<GrpcioAnswer> {
     const next = this.last.then(() => this.send(ask))

@@ -8,6 +8,7 @@ import { openWire, type Wire, type WireOptions, type WireService, type WireStrea
 export interface Rig {
   service: WireService
   proxy: TestProxy
+  workerPid(): number
   /** A client's connection; its windows are wide. */
   wire: Wire
   /** What the service does with a complete request. */
@@ -45,6 +46,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const rig: Rig = {
     service,
     proxy,
+    workerPid: () => proxy.status().workers[0]!.pid,
     wire,
     act: answer,
     call: ({ path = '/s/x.Y/Z', ...rest } = {}) => rawCall(wire, path, rest),
