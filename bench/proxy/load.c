@@ -90,8 +90,7 @@ static void call(struct connection *c, uint64_t due_ns) {
   if (block_length == 0) {
     char authority[32];
     snprintf(authority, sizeof authority, "127.0.0.1:%d", port);
-    memcpy(block, "\x83\x86", 2);
-    block_length = 2 + field(block + 2, "\x04", 1, path);
+    block_length = 2 + field(memcpy(block, "\x83\x86", 2) + 2, "\x04", 1, path);
     block_length += field(block + block_length, "\x01", 1, authority);
     block_length += field(block + block_length, "\x0f\x10", 2, "application/grpc");
     block_length += field(block + block_length, "\0\2te", 4, "trailers");
@@ -123,9 +122,8 @@ static void greet(struct connection *c) {
   } else {
     static const char UPGRADE[] = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    int length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %s\r\n%s\r\n", path, port, authorization,
-                          mode == WEBSOCKET ? UPGRADE : "");
-    transmit(c, text, length);
+    const char *form = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %s\r\n%s\r\n";
+    transmit(c, text, snprintf(text, sizeof text, form, path, port, authorization, mode == WEBSOCKET ? UPGRADE : ""));
   }
 }
 
