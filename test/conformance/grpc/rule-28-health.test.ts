@@ -54,9 +54,9 @@ describe('rule 28: health', () => {
     try {
       await until(() => prober.ready)
       health.setStatus('model', 'NOT_SERVING')
-      await until(() => !prober.ready, 2000)
+      await until(() => !prober.ready)
       health.setStatus('model', 'SERVING')
-      await until(() => prober.ready, 2000)
+      await until(() => prober.ready)
       assert.equal(changes, 3)
     } finally {
       prober.stop()
