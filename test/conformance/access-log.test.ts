@@ -45,7 +45,7 @@ describe('access log', () => {
     const [line, ...more] = lines()
     assert.deepEqual(more, [])
     const form =
-      /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/w\/a\?b=\\x22c\\x22 HTTP\/1\.1" 200 6 "http:\/\/r\/\\x22x" "a\\x5cb \\x22c\\x22\\xff"$/
+      /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/w\/a\?b=\\x22c\\x22 HTTP\/1\.1" 200 6 "http:\/\/r\/\\x22x" "a\\x5cb \\x22c\\x22\\xff" id=\S+ route=\/w\/ endpoint=web_00 bytes_in=0 duration_ms=\d+\.\d{3} head_ms=\d+\.\d{3} attempts=1 retries=0 end=ok$/
     assert.match(line!, form)
   })
 

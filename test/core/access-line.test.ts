@@ -13,8 +13,38 @@ describe('combined', () => {
   it('has the fields in their places, - where there is none', () => {
     assert.equal(
       accessLine(entry({ status: 200, bytesOut: 12 }), 'combined'),
-      '1.2.3.4 - - [02/Jan/2026:03:04:05 +0000] "GET /a HTTP/1.1" 200 12 "-" "-"\n',
+      '1.2.3.4 - - [02/Jan/2026:03:04:05 +0000] "GET /a HTTP/1.1" 200 12 "-" "-" id=r bytes_in=0 duration_ms=0.000 attempts=0 retries=0 end=ok\n',
     )
+  })
+  it('has behind it what the proxy knows besides, with the keys of JSON; a key without a value is left out', () => {
+    const line = accessLine(
+      entry({
+        ...{ route: '/a/', upstream: 'web', endpoint: 'web_00', upstreamProtocol: 'h2c', attempts: 2, retries: 1, grpcStatus: '4' },
+        ...{ messagesIn: 3, messagesOut: 0, headMs: 0.5, bytesIn: 7, durationMs: 12, end: 'DEADLINE_PASSED' },
+      }),
+      'combined',
+    )
+    assert.equal(
+      line.slice(line.lastIndexOf('"') + 2),
+      'id=r route=/a/ endpoint=web_00 grpc_status=4 bytes_in=7 messages_in=3 messages_out=0 duration_ms=12.000 head_ms=0.500 attempts=2 retries=1 end=DEADLINE_PASSED deadline=true\n',
+    )
+    assert.match(accessLine(entry({ end: 'client_gone' }), 'combined'), / end=client_gone cancelled=true\n$/)
+  })
+  for (const [value, written] of [
+    ['a b', '"a b"'],
+    ['a"b', '"a\\x22b"'],
+    ['a\nend=ok', '"a\\x0aend=ok"'],
+    ['', '""'],
+  ] as const) {
+    it(`a value of ${JSON.stringify(value)} is one word or in quotes`, () => {
+      const line = accessLine(entry({ requestId: value, grpcStatus: value }), 'combined')
+      assert.ok(line.includes(` id=${written} grpc_status=${written} bytes_in=`), line)
+      assert.equal(line.indexOf('\n'), line.length - 1)
+    })
+  }
+  it('what came was no request line: -', () => {
+    const line = accessLine(entry({ head: { ...head, method: '', target: '' }, status: 400 }), 'combined')
+    assert.match(line, /\+0000\] "-" 400 0 "-" "-" id=r /)
   })
   for (const [value, written] of [
     ['a"b', 'a\\x22b'],
@@ -27,7 +57,7 @@ describe('combined', () => {
       const fields = ['user-agent', value, 'referer', value]
       assert.match(
         accessLine(entry({ head: { ...head, fields, target: `/${value}` } }), 'combined'),
-        new RegExp(`"GET /${esc(written)} HTTP/1.1" 0 0 "${esc(written)}" "${esc(written)}"\n$`),
+        new RegExp(`"GET /${esc(written)} HTTP/1.1" 0 0 "${esc(written)}" "${esc(written)}" id=r bytes_in=0 .*\n$`),
       )
     })
   }

@@ -51,7 +51,10 @@ const accessLog = {
     text: 'One line per request. AUTO: access.log in guard.log_dir. NONE: not written.',
     type: 'AUTO, NONE or path',
   }),
-  access_log_format: option(choice('combined', 'json').default('combined'), { text: 'The form of its lines.', type: 'combined or json' }),
+  access_log_format: option(choice('combined', 'json').default('combined'), {
+    text: 'The form of its lines. combined: what every log tool reads, and behind the user agent key=value: id, route, endpoint, grpc_status, bytes_in, duration_ms, head_ms, attempts, retries and end, each where it has a value. json: the same keys and more.',
+    type: 'combined or json',
+  }),
   access_log_maxbytes: option(size().prefault('50MB'), { text: 'It is rotated before it grows past this; 0: never.', type: 'size' }),
   access_log_backups: option(whole(0, 1000).default(10), { text: 'Rotated access logs that are kept.', type: 'number' }),
 }

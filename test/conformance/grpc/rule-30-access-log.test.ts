@@ -100,6 +100,37 @@ describe('rule 30: the access log', () => {
     })
   }
 
+  it('the combined format says the same, but for the messages, behind what every tool reads', async () => {
+    const file = join(directory, 'combined.log')
+    const own = await startRig({ settings: { accessLog: { path: file, format: 'combined', maxBytes: 0, backups: 0 } } })
+    let tries = 0
+    own.act = stream => (++tries === 1 ? stream.wire.reset(stream.id, RST.REFUSED) : answer(stream))
+    const body = message('abc')
+    await own.call({ body, more: [['x-request-id', 'mine']] })
+    own.act = () => {}
+    await own.call({ more: [['grpc-timeout', '60m']] })
+    const cancelled = own.open('end')
+    await until(() => own.service.calls.length === 4)
+    own.wire.reset(cancelled.id, RST.CANCEL)
+    const texts = () => readFileSync(file, 'utf8').split('\n').filter(Boolean)
+    await until(() => texts().length === 3)
+    const [retried, late, left] = texts().map(text => {
+      const parts = /^127\.0\.0\.1 - - \[[^\]]+\] "POST \/s\/x\.Y\/Z HTTP\/2\.0" (\d+) (\d+) "-" "-" (.+)$/.exec(text)
+      assert.ok(parts, text)
+      const facts = Object.fromEntries(parts[3]!.split(' ').map(fact => fact.split('=') as [string, string]))
+      return { status: parts[1], bytes_out: parts[2], ...facts } as Record<string, string | undefined>
+    })
+    const { duration_ms, head_ms, ...rest } = retried!
+    assert.ok(Number(duration_ms) >= Number(head_ms) && Number(head_ms) > 0)
+    assert.deepEqual(rest, {
+      ...{ status: '200', bytes_out: '9', id: 'mine', route: '/s/', endpoint: `127.0.0.1:${own.service.port}` },
+      ...{ grpc_status: '0', bytes_in: String(body.length), attempts: '2', retries: '1', end: 'ok' },
+    })
+    assert.deepEqual([late!.grpc_status, late!.end, late!.deadline], ['4', 'DEADLINE_PASSED', 'true'])
+    assert.deepEqual([left!.grpc_status, left!.end, left!.cancelled], ['1', 'client_gone', 'true'])
+    await own.close()
+  })
+
   it('a call its client cancels: cancelled, grpc-status 1', async () => {
     rig.act = () => {}
     const stream = rig.wire.open(
