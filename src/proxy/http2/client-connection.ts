@@ -13,7 +13,7 @@ import { CODE, MAX_STREAM_ID, PREFACE, SETTING, writePing } from './frames.js'
 import { DECODED_OK, DECODED_TOO_LARGE, type Decoded } from './hpack/decoder.js'
 import { writeRequestHead } from './request-writer.js'
 import { answerLength, readResponseHead } from './response-head.js'
-import { connectionLost, nonsense, resetFailure, unreachable, WENT_AWAY } from './upstream-failures.js'
+import { connectionLost, HEAD_TOO_LARGE, nonsense, resetFailure, unreachable, WENT_AWAY } from './upstream-failures.js'
 
 // Servers of gRPC's libraries count a PING within five minutes of the last one as a strike, streams or not (rule 22).
 const KEEPALIVE_MS = 300_000
@@ -156,7 +156,7 @@ export class ClientConnection extends Connection {
       if (this.isIdle(id)) this.fail(CODE.PROTOCOL_ERROR, 'HEADERS on an idle stream')
       else this.lateHeaders(id)
     } else if (attempt.isRemoteEnded) this.streamFault(attempt, CODE.STREAM_CLOSED)
-    else if (verdict === DECODED_TOO_LARGE) this.answerFault(attempt, 'the head of the answer is larger than the limit')
+    else if (verdict === DECODED_TOO_LARGE) this.answerTooLarge(attempt)
     else if (verdict !== DECODED_OK) this.answerFault(attempt, 'the answer has a field that is not allowed')
     else if (attempt.hasHead) this.trailers(attempt, ends)
     else this.answerHead(attempt, ends)
@@ -198,6 +198,11 @@ export class ClientConnection extends Connection {
   private answerFault(attempt: Http2Attempt, message: string): void {
     this.resetStream(attempt, CODE.PROTOCOL_ERROR)
     attempt.fail(nonsense(message))
+  }
+
+  private answerTooLarge(attempt: Http2Attempt): void {
+    this.resetStream(attempt, CODE.PROTOCOL_ERROR)
+    attempt.fail(HEAD_TOO_LARGE)
   }
 
   streamFault(attempt: Http2Attempt, code: number): void {

@@ -25,6 +25,14 @@ export const WENT_AWAY: Failure = {
   grpc: GRPC.UNAVAILABLE,
 }
 
+/** Of an answer, or of its trailers (rule 25). */
+export const HEAD_TOO_LARGE: Failure = {
+  code: 'UPSTREAM_PROTOCOL',
+  message: 'the head of the answer is larger than the limit',
+  again: 'no',
+  grpc: GRPC.RESOURCE_EXHAUSTED,
+}
+
 /** RST_STREAM before the answer was complete. */
 export function resetFailure(code: number): Failure {
   if (code === CODE.REFUSED_STREAM) {
