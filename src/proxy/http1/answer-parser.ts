@@ -27,6 +27,8 @@ export class AnswerParser {
   minor = 1
   /** Why the answer is refused; '' where it is sound. */
   fault = ''
+  /** That is why: it is larger than the limits. */
+  isTooLarge = false
   /** How far `read` has read. */
   at = 0
   private readonly limits: HeadLimits
@@ -53,6 +55,7 @@ export class AnswerParser {
     }
     // A service that speaks something else may never send a blank line.
     this.fault = mayBeAnswer(partial.bytes, partial.length) ? partial.fault : NO_STATUS_LINE
+    this.isTooLarge = partial.state === 'large' && this.fault !== NO_STATUS_LINE
     return this.fault === '' ? 'more' : 'refused'
   }
 
@@ -64,13 +67,20 @@ export class AnswerParser {
   /** bytes[start, end): a head with its blank line. */
   parse(bytes: Buffer, start: number, end: number): boolean {
     this.fault = ''
+    this.isTooLarge = false
     const { lines, limits } = this
     const linesAt = this.parseLine(bytes, start, end)
     if (linesAt === -1) return false
     const text = latin1Slice(bytes, start, end)
-    if (!lines.parse(bytes, linesAt, end - 2, text, start, limits)) return this.refuse(lines.isTooLarge ? tooLarge(limits) : lines.fault)
-    if (lines.size + linesAt - start > limits.maxHeaderBytes) return this.refuse(tooLarge(limits))
+    if (!lines.parse(bytes, linesAt, end - 2, text, start, limits))
+      return lines.isTooLarge ? this.refuseTooLarge() : this.refuse(lines.fault)
+    if (lines.size + linesAt - start > limits.maxHeaderBytes) return this.refuseTooLarge()
     return this.judgeFraming()
+  }
+
+  private refuseTooLarge(): boolean {
+    this.isTooLarge = true
+    return this.refuse(tooLarge(this.limits))
   }
 
   private refuse(fault: string): boolean {

@@ -4,6 +4,7 @@
 //                          └─► TUNNEL                  after 101
 //
 // A byte or an end in IDLE means that the connection cannot be trusted with another request: it is dropped (RFC 9112 9.3, response queue poisoning).
+import { GRPC } from '../../core/grpc.js'
 import type { Fields } from '../../core/headers.js'
 import { Delay, type Expiring } from '../delays.js'
 import type { Failure, UpstreamEvents } from '../stream.js'
@@ -170,6 +171,7 @@ export class Http1ClientConnection implements WireOwner, Expiring {
     this.hasAnswerByte = true
     const outcome = parser.read(chunk, at, end)
     if (outcome === 'sound') this.answer(parser.at === end ? 'last' : 'more')
+    else if (outcome === 'refused' && parser.isTooLarge) this.tooLarge(parser.fault)
     else if (outcome === 'refused') this.nonsense(parser.fault)
     return parser.at
   }
@@ -263,6 +265,11 @@ export class Http1ClientConnection implements WireOwner, Expiring {
   private lost(message: string): void {
     const isUntouched = this.exchanges > 1 && !this.hasAnswerByte
     this.fail({ code: 'UPSTREAM_BROKEN', message, again: isUntouched ? 'idempotent' : 'no' })
+  }
+
+  /** Rule 25: 8 for a gRPC call. */
+  private tooLarge(fault: string): void {
+    this.fail({ code: 'UPSTREAM_PROTOCOL', message: fault, again: 'no', grpc: GRPC.RESOURCE_EXHAUSTED })
   }
 
   private nonsense(fault: string): void {

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { FLAG, frame, headerBlock, message, TYPE } from '../h2-frames.js'
+import { type Origin, rawOrigin } from '../origins.js'
+import { endpoint } from '../start-proxy.js'
 import { answer, GRPC_HEAD, grpcRequest, isOver, rawCall, trailersOnly } from './calls.js'
 import type { Field } from './hpack-reader.js'
 import { type Rig, startRig } from './rig.js'
@@ -29,13 +31,26 @@ function indexed([name, value]: Field): Buffer {
 
 describe('rule 25: heads up to the limit and beyond', () => {
   let rig: Rig
+  /** Speaks HTTP/1.1, and answers with these lines. */
+  let one: Origin
+  let lines = ''
   before(async () => {
-    rig = await startRig({ settings: { maxHeaderBytes: LIMIT, maxHeaderFields: 200 }, route: { timeoutMs: 5000 } })
+    one = await rawOrigin(socket => {
+      socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 0\r\n${lines}\r\n`))
+    })
+    rig = await startRig({
+      settings: { maxHeaderBytes: LIMIT, maxHeaderFields: 200 },
+      route: { timeoutMs: 5000 },
+      routes: () => [{ prefix: '/one/', endpoints: [endpoint(one.port)] }],
+    })
   })
   beforeEach(() => {
     rig.act = answer
   })
-  after(() => rig.close())
+  after(async () => {
+    await rig.close()
+    await one.close()
+  })
 
   const nextIsWell = async () => {
     rig.act = answer
@@ -87,6 +102,24 @@ describe('rule 25: heads up to the limit and beyond', () => {
     sendBlock(rig.wire, next.id, Buffer.concat([headerBlock(grpcRequest('/s/x.Y/Z')), Buffer.from([0x80 | 62])]), FLAG.END_STREAM)
     await isOver(next)
     assert.deepEqual([next.grpcStatus, rig.seen().field('x-kept')], ['0', KEPT[1]])
+  })
+
+  it('nor does it matter that the service speaks HTTP/1.1: 8 for a call, 502 for others', async () => {
+    for (const fields of [TOO_LARGE, Array.from({ length: 250 }, (_, at): Field => [`x-${at}`, 'y'])]) {
+      lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+      assert.equal((await rig.call({ path: '/one/x.Y/Z' })).grpcStatus, '8')
+      const plain = rig.wire.open(
+        [
+          [':method', 'GET'],
+          [':scheme', 'http'],
+          [':path', '/one/x'],
+          [':authority', 'suite.test'],
+        ],
+        'end',
+      )
+      await isOver(plain)
+      assert.equal(plain.field(':status'), '502')
+    }
   })
 
   it('an answer’s head or trailers above it are 8, too, and the next call is well', async () => {
