@@ -396,12 +396,12 @@ describe('a client that takes its time', () => {
         stream.sendHead(200, [], 'later')
         stream.sendData(bytes(1000), 0, 1000)
       },
-      { sendTimeoutMs: 250 },
+      { sendTimeoutMs: 1000 },
     )
     const peer = await rawClient(door.port, [[4, 100]])
     peer.headers(1, request(), END)
     for (let at = 0; at < 5; at++) {
-      await new Promise(resolve => setTimeout(resolve, 100))
+      await new Promise(resolve => setTimeout(resolve, 250))
       peer.send(frame(TYPE.WINDOW_UPDATE, 0, 1, uint32(100)))
     }
     assert.equal(peer.resetCode(1), -1)
