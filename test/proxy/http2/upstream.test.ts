@@ -172,7 +172,7 @@ describe('an answer that fails its call', () => {
       ],
       'UPSTREAM_PROTOCOL',
       'no',
-      13,
+      8,
     ],
     [
       'DATA beyond the window',
