@@ -6,7 +6,7 @@
 // A socket is a number, its slot.  A slot is free again in libuv's closing phase, so the events of a turn never meet a newer socket on it.
 // Levels, not edges: what a turn leaves unread is there in the next one, and each socket reads at most READ_BYTES a turn: nobody waits for a busy one.
 // Bytes are not work: 4 KiB of resets cost more than 64 KiB of a body.  So a socket's reads begin small and double where they are filled; JavaScript, which sees
-// what they cost, halves them.
+// what they cost, halves them, and from then on they grow by small steps.
 // Of the process's main thread only: everything here belongs to one loop.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -32,7 +32,8 @@ enum { DATA = 0, END = 1, FAILED = 2, WRITABLE = 3 };
 enum { EVENT_INTS = 4 };
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 
-enum { READ_BYTES = 64 * 1024, FIRST_READ_BYTES = 4 * 1024, LEAST_READ_BYTES = 1024, FIRST_SLOTS = 64 };
+// A client's first read and a service's: the one may be anybody.
+enum { READ_BYTES = 64 * 1024, CLIENT_READ_BYTES = 2 * 1024, SERVICE_READ_BYTES = 16 * 1024, LEAST_READ_BYTES = 1024, FIRST_SLOTS = 64 };
 
 typedef struct {
   uv_poll_t poll;
@@ -42,6 +43,7 @@ typedef struct {
   // Of one read; the last one has filled it.
   size_t read_bytes;
   bool is_filled;
+  bool was_slowed;
   bool is_closing;
 } Socket;
 
@@ -105,7 +107,7 @@ static void watch(Socket *subject, int watched) {
 }
 
 static void receive(Socket *subject) {
-  if (subject->is_filled && subject->read_bytes < READ_BYTES) subject->read_bytes *= 2;
+  if (subject->is_filled && subject->read_bytes < READ_BYTES) subject->read_bytes += subject->was_slowed ? LEAST_READ_BYTES : subject->read_bytes;
   ssize_t bytes;
   do bytes = recv(subject->fd, context.arena + context.used, subject->read_bytes, MSG_DONTWAIT);
   while (bytes < 0 && errno == EINTR);
@@ -254,14 +256,14 @@ static bool grow(void) {
 }
 
 // A slot for this descriptor, which is ours from here on.  NULL where it cannot be had: the descriptor is closed and *error says why.
-static Socket *take(int fd, int *error) {
+static Socket *take(int fd, size_t read_bytes, int *error) {
   Socket *subject = NULL;
   *error = ENOMEM;
   if ((context.free_count > 0 || grow()) && (subject = calloc(1, sizeof *subject)) != NULL) {
     *error = -uv_poll_init(context.loop, &subject->poll, fd);
     if (*error == 0) {
       subject->fd = fd;
-      subject->read_bytes = FIRST_READ_BYTES;
+      subject->read_bytes = read_bytes;
       subject->poll.data = subject;
       subject->slot = context.free_slots[--context.free_count];
       context.sockets[subject->slot] = subject;
@@ -282,7 +284,7 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
   if (context.loop == NULL || napi_get_value_int32(env, value, &given) != napi_ok) return throw_errno(env, EINVAL);
   int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return throw_errno(env, errno);
-  Socket *subject = take(fd, &error);
+  Socket *subject = take(fd, CLIENT_READ_BYTES, &error);
   if (subject == NULL) return throw_errno(env, error);
   (void)napi_create_int32(env, subject->slot, &result);
   return result;
@@ -343,7 +345,7 @@ static napi_value connect_socket(napi_env env, napi_callback_info info) {
   int found = size == 0 ? -EINVAL : begin_connect(&address, size);
   if (found >= 0) {
     int error;
-    Socket *subject = take(found, &error);
+    Socket *subject = take(found, SERVICE_READ_BYTES, &error);
     found = subject == NULL ? -error : subject->slot;
     if (subject != NULL) watch(subject, WATCH_READ | WATCH_WRITE);
   }
@@ -370,6 +372,7 @@ static napi_value slow(napi_env env, napi_callback_info info) {
   Socket *subject = socket_of(env, value);
   if (subject == NULL) return NULL;
   subject->is_filled = false;
+  subject->was_slowed = true;
   if (subject->read_bytes > LEAST_READ_BYTES) subject->read_bytes /= 2;
   return NULL;
 }

@@ -11,7 +11,7 @@ interface Addon {
   /** To a path (port 0) or the number of a host.  Returns a slot, or the negative errno. */
   connect(where: string, port: number): number
   watch(slot: number, what: number): void
-  /** Its next reads are half as large as its last; those that are filled grow again. */
+  /** Its next read is half as large as its last; it grows again by small steps where it is filled. */
   slow(slot: number): void
   /** Returns how many bytes were taken, or the negative errno. */
   send(slot: number, bytes: Buffer, start: number, end: number): number

@@ -3,18 +3,23 @@ import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
 import { Delay } from '../../src/proxy/delays.js'
 
-/** Runs with Node's timers and its clock faked; `advance` moves both. */
-function withClock(run: (advance: (ms: number) => void) => void): void {
+/** Runs with Node's timers and its clock faked; `advance` moves both, `work` the clock alone: what runs takes so long. */
+function withClock(run: (advance: (ms: number) => void, work: (ms: number) => void) => void): void {
   let nowMs = 1000
   mock.timers.enable({ apis: ['setTimeout'] })
   const clock = mock.method(performance, 'now', () => nowMs)
   try {
-    run(ms => {
-      for (let step = 0; step < ms; step++) {
-        nowMs++
-        mock.timers.tick(1)
-      }
-    })
+    run(
+      ms => {
+        for (let step = 0; step < ms; step++) {
+          nowMs++
+          mock.timers.tick(1)
+        }
+      },
+      ms => {
+        nowMs += ms
+      },
+    )
   } finally {
     clock.mock.restore()
     mock.timers.reset()
@@ -80,6 +85,28 @@ describe('delays', () => {
       assert.deepEqual(passed, ['first', 'later'])
       advance(ms - 10)
       assert.deepEqual(passed, ['first', 'later', 'again'])
+    })
+  })
+
+  it('what passes together passes in parts of a few milliseconds, each but once', () => {
+    withClock((advance, work) => {
+      const ms = fresh()
+      const passed: number[] = []
+      for (let at = 0; at < 10; at++) {
+        const expired = () => {
+          passed.push(at)
+          work(1)
+        }
+        new Delay({ expired }).start(ms)
+      }
+      advance(ms)
+      assert.deepEqual(passed, [0, 1, 2])
+      advance(1)
+      assert.deepEqual(passed, [0, 1, 2, 3, 4, 5])
+      advance(2)
+      assert.deepEqual(passed, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+      advance(ms * 2)
+      assert.equal(passed.length, 10)
     })
   })
 

@@ -17,8 +17,6 @@ import { ServerStream } from './server-stream.js'
 /** How long a client may take to answer the PING between the two GOAWAYs (rule 20). */
 const GOAWAY_PAUSE_MS = 1000
 const PING_PAYLOAD = Buffer.from('goodbye?', 'latin1')
-/** Pauses come in steps: one timer serves all that are alike. */
-const PAUSE_STEP_MS = 100
 
 export class ServerConnection extends Connection {
   readonly settings: ProxySpec
@@ -220,7 +218,7 @@ export class ServerConnection extends Connection {
     const pauseMs = this.meter.add(performance.now())
     if (pauseMs === 0 || this.isOver || this.isHeld) return
     this.isHeld = true
-    this.pauseDelay.start(Math.ceil(pauseMs / PAUSE_STEP_MS) * PAUSE_STEP_MS)
+    this.pauseDelay.start(pauseMs)
   }
 
   /** The pause is over: first what waited, which may well end in the next pause. */

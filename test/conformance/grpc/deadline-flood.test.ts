@@ -15,7 +15,7 @@ import { onFrames } from './tap.js'
 
 const CONNECTIONS = 10
 const CALLS = 10_000
-const WARM_UP = 4000
+const WARM_UP = 10_000
 // Five calls on one connection every 2.5 ms: 2000 a second, 100 in flight.  All at once would measure the burst, not the deadline.
 const TICK_MS = 2.5
 const PER_TICK = 5

@@ -4,15 +4,32 @@ import { describe, it } from 'node:test'
 import { CancelMeter, EARNED_BY_DATA, NoiseMeter, ResetMeter } from '../../../src/proxy/http2/floods.js'
 
 describe('resets per second', () => {
-  it('up to the allowance nothing happens, one more and the connection waits until the second is over', () => {
+  /** Its allowance of this second is used up. */
+  const spent = (maxPerSecond: number): ResetMeter => {
+    const meter = new ResetMeter(maxPerSecond)
+    for (let at = 0; at <= maxPerSecond; at++) meter.add(5000)
+    return meter
+  }
+
+  it('up to the allowance nothing happens, one more and the connection waits until the second is over, in steps of 100 ms', () => {
     const meter = new ResetMeter(10)
     for (let at = 0; at < 10; at++) assert.equal(meter.add(5000), 0)
-    assert.equal(meter.add(5400), 600)
+    assert.deepEqual([meter.add(5400), meter.add(5401), meter.add(5999)], [600, 600, 100])
     assert.equal(meter.add(6000), 0)
   })
 
+  it('within the allowance each sixteenth is a breath for the others, and no breath makes a flood', () => {
+    const meter = new ResetMeter(100)
+    const pauses = Array.from({ length: 100 }, () => meter.add(5000))
+    assert.deepEqual(
+      pauses.flatMap((ms, at) => (ms === 0 ? [] : [[at + 1, ms]])),
+      [16, 32, 48, 64, 80, 96].map(count => [count, 1]),
+    )
+    for (let breath = 0; breath < 10; breath++) assert.equal(meter.isFlood(60_000), false)
+  })
+
   it('much that waits after three pauses in a row is a flood', () => {
-    const meter = new ResetMeter(10)
+    const meter = spent(10)
     assert.deepEqual(
       [1, 2, 3].map(() => meter.isFlood(8192)),
       [false, false, true],
@@ -20,14 +37,14 @@ describe('resets per second', () => {
   })
 
   it('a burst that is worked off within two pauses is none, however often it comes', () => {
-    const meter = new ResetMeter(10)
+    const meter = spent(10)
     for (let burst = 0; burst < 20; burst++) {
       for (const waiting of [60_000, 20_000, 300]) assert.equal(meter.isFlood(waiting), false)
     }
   })
 
   it('sequential cancels at any speed leave little behind, and are no flood', () => {
-    const meter = new ResetMeter(500)
+    const meter = spent(500)
     for (let pause = 0; pause < 100; pause++) assert.equal(meter.isFlood(8191), false)
   })
 })
