@@ -19,8 +19,8 @@ const RUNS = 3
 // and a request waits for several.  Only the second limit holds then: turns of 200-490 ms, which this test has found, are far beyond it.
 const CALM_PART = 0.1
 const BUSY_LIMIT_MS = 150
-// A collection of V8's, and nothing else.
-const LEAST_LIMIT_MS = 20
+// Two collections of V8's in a row, and nothing else: never-read streams leave 17-36 ms at first contact, the others 4-20.
+const LEAST_LIMIT_MS = 40
 const SETTLE_MS = 10_000
 
 interface Load {
