@@ -41,6 +41,8 @@ export interface Case {
 const SMALL = 15
 const LARGE = 2 ** 20 + 5
 const REQUEST = Buffer.from([0, 0, 0, 0, 15, ...Buffer.from('fifteen letters')])
+/** One message of 1 MiB, too. */
+const LARGE_REQUEST = Buffer.concat([Buffer.from([0, 0, 0x10, 0, 0]), Buffer.alloc(LARGE - 5)])
 const THROUGHPUT: FigureName[] = ['cpuUs', 'perSecond', 'p50Ms', 'p99Ms', 'rssMb']
 
 const common = {
@@ -183,7 +185,7 @@ export const CASES: Case[] = [
     warmUpRequests: 500,
     figures: ['mbPerCpuSecond', 'perSecond', 'rssMb'],
     main: ['mbPerCpuSecond'],
-    load: h2load(4, 2, Buffer.alloc(LARGE), SMALL),
+    load: h2load(4, 2, LARGE_REQUEST, SMALL),
   },
   {
     ...common,

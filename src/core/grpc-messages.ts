@@ -22,18 +22,26 @@ export class MessageCounter {
         const step = Math.min(this.left, end - at)
         this.left -= step
         at += step
-        continue
+      } else if (this.prefixBytes === 0 && end - at >= PREFIX_BYTES) {
+        // A body of empty messages is nothing but prefixes, 200,000 to the MiB: 1 ms instead of 20 byte by byte.
+        this.begins(((chunk[at + 1]! << 24) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 8) | chunk[at + 4]!) >>> 0)
+        at += PREFIX_BYTES
+      } else {
+        const byte = chunk[at++]!
+        // The first byte is the compressed flag.
+        if (this.prefixBytes > 0) this.length = this.length * 256 + byte
+        if (++this.prefixBytes === PREFIX_BYTES) this.begins(this.length)
       }
-      const byte = chunk[at++]!
-      // The first byte is the compressed flag.
-      if (this.prefixBytes > 0) this.length = this.length * 256 + byte
-      if (++this.prefixBytes < PREFIX_BYTES) continue
-      this.count++
-      this.left = this.length
-      if (this.length > this.longest) this.longest = this.length
-      this.prefixBytes = 0
-      this.length = 0
     }
+  }
+
+  /** A whole prefix has come. */
+  private begins(length: number): void {
+    this.count++
+    this.left = length
+    if (length > this.longest) this.longest = length
+    this.prefixBytes = 0
+    this.length = 0
   }
 }
 
