@@ -107,7 +107,8 @@ static void watch(Socket *subject, int watched) {
 }
 
 static void receive(Socket *subject) {
-  if (subject->is_filled && subject->read_bytes < READ_BYTES) subject->read_bytes += subject->was_slowed ? LEAST_READ_BYTES : subject->read_bytes;
+  if (subject->is_filled) subject->read_bytes += subject->was_slowed ? LEAST_READ_BYTES : subject->read_bytes;
+  if (subject->read_bytes > READ_BYTES) subject->read_bytes = READ_BYTES;
   ssize_t bytes;
   do bytes = recv(subject->fd, context.arena + context.used, subject->read_bytes, MSG_DONTWAIT);
   while (bytes < 0 && errno == EINTR);

@@ -8,7 +8,9 @@ const READING = 1
 const FREE = 3
 const SLOWED = 6
 const READS = 12
-/** Twice as much as is read; a socket's buffers take it all. */
+/** Enough for growth from 1.5 KiB, which is no power of two, by steps of 1 KiB to the largest read. */
+const LAST = 90
+/** A socket's buffers take it all. */
 const BYTES = 192 * 1024
 
 const addon = createRequire(import.meta.url)('../../../native/sockets.node') as typeof native
@@ -19,12 +21,18 @@ let slot = -1
 addon.open(Buffer.allocUnsafeSlow(256 * 1024), events, () => {
   sizes.push(events[3]! - events[2]!)
   if (sizes.length > FREE && sizes.length <= FREE + SLOWED) addon.slow(slot)
-  if (sizes.length < READS) return
-  process.stdout.write(JSON.stringify(sizes))
+  if (sizes.length === READS) addon.slow(slot)
+  if (sizes.length < LAST) return
+  process.stdout.write(JSON.stringify({ sizes: sizes.slice(0, READS + 2), largest: Math.max(...sizes) }))
   process.exit(0)
 })
+const feed = () => {
+  while (peers[0]!.write(Buffer.alloc(BYTES)));
+}
+peers[0]!.on('drain', feed)
 // All of it is there before the first read.
 await new Promise(resolve => peers[0]!.write(Buffer.alloc(BYTES), resolve))
 slot = addon.adopt(descriptorOf(accepted[0]!))
 accepted[0]!.destroy()
 addon.watch(slot, READING)
+feed()
