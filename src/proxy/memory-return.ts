@@ -1,6 +1,6 @@
 // Gives memory back after a burst: V8 lets up to 64 MiB of dead buffers lie until something is allocated, and nothing is when the burst is over.
 // A collection takes some 35 ms: it comes once there is something to gain and little to do.  After attacks 80-93 MiB stayed resident for 10 s and more, with
-// it 70 within 3 s (hostile/beside.test.ts).
+// it and malloc's holes given back 58-67 within 5 s (hostile/beside.test.ts).
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { trimMemory } from './sockets.js'

@@ -1,5 +1,5 @@
 // Answers that two clients could understand differently: mostly sound ones, one behind the other, with some bytes changed.
-import { type Chance, changed } from './reading.js'
+import { BREAKS, type Chance, changed, MARKS } from './reading.js'
 
 const LINES = [
   'HTTP/1.1 200 OK',
@@ -69,31 +69,9 @@ const CHUNKED = [
   'B\r\nHTTP/1.1 20\r\n0\r\n\r\n',
 ]
 const BITS = [
-  '\r',
-  '\n',
-  '\r\n',
-  '\r\n\r\n',
+  ...BREAKS,
   '\n\n',
-  ' ',
-  '\t',
-  '\0',
-  '\x0b',
-  '\x7f',
-  '\x80',
-  '\xff',
-  ':',
-  ';',
-  ',',
-  '=',
-  '"',
-  '0',
-  '5',
-  'a',
-  'F',
-  'x',
-  '+',
-  '-',
-  '_',
+  ...MARKS,
   'HTTP/1.1 200 OK\r\n',
   'HTTP/1.1 204 \r\n\r\n',
   'HTTP/1.0',

@@ -119,31 +119,12 @@ const ODD_FIELDS = [
   'Connection: upgrade\r\nUpgrade: h2c',
 ]
 const CHUNKED = ['5\r\nhello\r\n0\r\n\r\n', '5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nX: y\r\n\r\n', '0\r\n\r\n', '1\r\nG\r\n0\r\n\r\n']
+/** What sets the parts of a head apart, and single bytes that mean something to one reader or another. */
+export const BREAKS = ['\r', '\n', '\r\n', '\r\n\r\n']
+export const MARKS = [' ', '\t', '\0', '\x0b', '\x7f', '\x80', '\xff', ':', ';', ',', '=', '"', '0', '5', 'a', 'F', 'x', '+', '-', '_']
 const BITS = [
-  '\r',
-  '\n',
-  '\r\n',
-  '\r\n\r\n',
-  ' ',
-  '\t',
-  '\0',
-  '\x0b',
-  '\x7f',
-  '\x80',
-  '\xff',
-  ':',
-  ';',
-  ',',
-  '=',
-  '"',
-  '0',
-  '5',
-  'a',
-  'F',
-  'x',
-  '+',
-  '-',
-  '_',
+  ...BREAKS,
+  ...MARKS,
   'GET ',
   'HTTP/1.1',
   'HTTP/1.2',
