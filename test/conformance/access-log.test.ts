@@ -1,12 +1,13 @@
 // One line per request in the access log, in batches, through rotations and removed files, without a line lost.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as netConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { h2cClient, http1Request, rawExchange } from './clients.js'
 import { echoClient, echoServer, unary } from './grpc-echo.js'
+import { logLines } from './log-lines.js'
 import { http1Origin, type Origin } from './origins.js'
 import { endpoint, startTestProxy, until } from './start-proxy.js'
 
@@ -34,7 +35,7 @@ describe('access log', () => {
       accessLog: { path, format: 'json', maxBytes: 0, backups: 3, ...log },
     })
   }
-  const lines = (file = path) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
+  const lines = (file = path) => logLines(file)
   const entries = () => lines().map(line => JSON.parse(line))
 
   it('combined is what every log tool reads, and nothing a client sends can break the line', async () => {

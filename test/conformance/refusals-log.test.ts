@@ -1,6 +1,6 @@
 // What is refused has its line in the access log, with the status that was sent and the word for why, also where no request ever came of it.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import type { Field } from './grpc/hpack-reader.js'
 import { type Rig, startRig } from './grpc/rig.js'
 import { openWire, RST, type Wire } from './grpc/wire.js'
 import { frame, headerBlock, TYPE } from './h2-frames.js'
+import { logLines } from './log-lines.js'
 import { type Origin, rawOrigin } from './origins.js'
 import { endLater, endpoint, until } from './start-proxy.js'
 
@@ -48,7 +49,7 @@ describe('refusals in the access log', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const lines = () => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : []).map(line => JSON.parse(line) as Line)
+  const lines = () => logLines(path).map(line => JSON.parse(line) as Line)
 
   /** The lines that `act` leaves, once there are so many; a moment later there are no more. */
   async function linesOf(act: () => unknown, count = 1): Promise<Line[]> {

@@ -1,10 +1,11 @@
 // gRPC rule 30 (proxy.md D): the access log has a line per call that says how it went.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { message } from '../h2-frames.js'
+import { logLines } from '../log-lines.js'
 import { until } from '../start-proxy.js'
 import { answer, begin, rawCall, trailersOnly } from './calls.js'
 import { type Rig, startRig } from './rig.js'
@@ -28,8 +29,9 @@ describe('rule 30: the access log', () => {
   const lineOf = async (target: string): Promise<Line> => {
     let found: Line | undefined
     await until(() => {
-      const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean)
-      found = lines.map(line => JSON.parse(line) as Line).find(line => line.target === target)
+      found = logLines(path)
+        .map(line => JSON.parse(line) as Line)
+        .find(line => line.target === target)
       return found !== undefined
     })
     return found!
@@ -112,7 +114,7 @@ describe('rule 30: the access log', () => {
     const cancelled = own.open('end')
     await until(() => own.service.calls.length === 4)
     own.wire.reset(cancelled.id, RST.CANCEL)
-    const texts = () => readFileSync(file, 'utf8').split('\n').filter(Boolean)
+    const texts = () => logLines(file)
     await until(() => texts().length === 3)
     const [retried, late, left] = texts().map(text => {
       const parts = /^127\.0\.0\.1 - - \[[^\]]+\] "POST \/s\/x\.Y\/Z HTTP\/2\.0" (\d+) (\d+) "-" "-" (.+)$/.exec(text)

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { missing } from '../external.js'
+import { logLines } from '../log-lines.js'
 import { http1Origin, http2Origin, type Origin, readBody, valuesOf } from '../origins.js'
 import { endLater, endpoint, startTestProxy, type TestProxy, until } from '../start-proxy.js'
 import { http1Tunneller, type TunnelService } from './tunnel-ends.js'
@@ -69,11 +70,7 @@ describe('Chromium', { skip: missing(['chromium', '--version'], 'chromium') }, (
     await Promise.all([web, calls, tunnels].map(each => each?.close()))
     if (directory !== undefined) rmSync(directory, { recursive: true })
   })
-  const logged = (): { protocol: string; target: string }[] =>
-    readFileSync(join(directory, 'access.log'), 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map(line => JSON.parse(line))
+  const logged = (): { protocol: string; target: string }[] => logLines(join(directory, 'access.log')).map(line => JSON.parse(line))
 
   for (const door of DOORS) {
     it(`${door.title}: a page, its WebSocket with text, binary and a close, a fetch, and gRPC-Web to another origin with its preflight`, async () => {
