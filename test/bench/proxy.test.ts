@@ -13,10 +13,10 @@ import { check } from '../../bench/proxy/check.js'
 import { type Measured, medianOf, type Round } from '../../bench/proxy/measure.js'
 import { median, ratio, rotated } from '../../bench/proxy/numbers.js'
 import { helpText, parseOptions } from '../../bench/proxy/options.js'
-import { freePort } from '../../bench/proxy/processes.js'
 import { anythingWrong, type CaseResult, jsonResults, limitsOf, report } from '../../bench/proxy/report.js'
 import { compileTools, h2loadOutput, output, ownLoad, wrkOutput } from '../../bench/proxy/tools.js'
 import { missing } from '../conformance/external.js'
+import { freePort } from '../free-port.js'
 
 const KNOWN = { cases: ['h1', 'h2-8x32'], peers: ['guard', 'nginx'] }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createRawServer, type Server, type Socket } from 'node:net'
+import { freePort } from '../free-port.js'
 import { endLater } from './start-proxy.js'
 
 export interface Seen {
@@ -84,14 +85,9 @@ export async function readBody(message: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('latin1')
 }
 
-/** A port on 127.0.0.1 where nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createRawServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/** A port on 127.0.0.1 where nobody listens, and nobody will but the test that has it. */
+export function closedPort(): Promise<number> {
+  return freePort()
 }
 
 /** The values of a field in a raw name-value list, whatever its case. */

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { freePort, leftovers, run, system, until } from './rig.js'
+import { freePort } from '../free-port.js'
+import { leftovers, run, system, until } from './rig.js'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const noProxy = 'proxy: { listen: none }\n'
@@ -45,17 +46,17 @@ test('USR2 opens the daemon’s log and those of its programs anew', async t => 
   await until(() => textOf(join(rig.dir, 'a.log')).includes('line'), 'the program writes')
   for (const name of ['a.log', 'guard.log']) renameSync(join(rig.dir, name), join(rig.dir, `${name}.moved`))
   rig.daemon().kill('SIGUSR2')
+  await until(() => existsSync(join(rig.dir, 'guard.log')), 'the daemon has opened its log anew')
   await until(() => textOf(join(rig.dir, 'a.log')).includes('line'), 'the program writes to a new file')
   assert.equal((await rig.ctl('signal', 'HUP', 'a')).code, 0)
   await until(() => textOf(join(rig.dir, 'guard.log')).includes('signal HUP'), 'the daemon writes to a new file')
 })
 
 test('a taken port in an update is refused before anything has changed', async t => {
-  const holder = createServer().listen(0, '127.0.0.1')
+  const [port, free] = [await freePort(), await freePort()]
+  const holder = createServer().listen(port, '127.0.0.1')
   await once(holder, 'listening')
   t.after(() => holder.close())
-  const { port } = holder.address() as { port: number }
-  const free = await freePort()
   const yaml = `proxy: { listen: "127.0.0.1:${free}" }\nprograms:\n  a: { command: sleep 1000 }\n`
   const rig = await system(t, yaml)
   const { pid } = await rig.when('a', status => status.state === 'RUNNING')

@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import WebSocket from 'ws'
-import { freePort, leftovers, root, run, until } from './rig.js'
+import { freePort } from '../free-port.js'
+import { endNow, leftovers, root, run, until } from './rig.js'
 
 const demo = join(root, 'config/examples/demo')
 
@@ -27,12 +28,12 @@ async function start(t: TestContext) {
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (printed += chunk))
   t.after(async () => {
-    if (child.exitCode === null) {
+    if (child.exitCode === null && child.signalCode === null) {
       process.kill(-(child.pid as number), 'SIGINT')
       await once(child, 'exit')
     }
     const left = leftovers(dir)
-    for (const { pid } of left) process.kill(pid, 'SIGKILL')
+    for (const { pid } of left) endNow(pid)
     rmSync(dir, { recursive: true, force: true })
     assert.deepEqual(left, [], printed)
   })
@@ -107,7 +108,6 @@ test('the demo serves curl, grpcio, grpc-js and a WebSocket, prints what to try,
   await until(
     () => leftovers(dir).length === 0,
     () => JSON.stringify(leftovers(dir)),
-    5_000,
   )
   assert.equal(existsSync(join(dir, '.guard', 'guard.sock')), false)
 })

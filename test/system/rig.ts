@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -119,14 +118,22 @@ export async function system(t: TestContext, yaml: string, env: Record<string, s
 async function end(rig: Rig): Promise<void> {
   if (rig.daemon() !== null && rig.daemon().exitCode === null && rig.daemon().signalCode === null) await rig.stop()
   let left = leftovers(rig.dir)
-  const until = Date.now() + 3_000
+  const until = Date.now() + FACT_MS
   while (left.length > 0 && Date.now() < until) {
     await new Promise(resolve => setTimeout(resolve, 20))
     left = leftovers(rig.dir)
   }
-  for (const { pid } of left) process.kill(pid, 'SIGKILL')
+  for (const { pid } of left) endNow(pid)
   rmSync(rig.dir, { recursive: true, force: true })
   assert.deepEqual(left, [], `left behind; the daemon said:\n${rig.printed()}`)
+}
+
+export function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended since we looked.
+  }
 }
 
 /** Every process that carries the folder's name in its command line or environment. */
@@ -163,24 +170,4 @@ export async function until(fact: () => boolean | Promise<boolean>, what: string
     if (Date.now() > end) throw new Error(`not within ${limitMs} ms: ${typeof what === 'string' ? what : what()}`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-}
-
-// Below the ports that the kernel gives to whoever connects: one of those can be taken by anybody's connection before its program listens.
-const PORTS = { from: 20_000, to: 32_000 }
-
-/** The first of so many free ports in a row. */
-export async function freePort(count = 1): Promise<number> {
-  for (;;) {
-    const first = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
-    const free = await Promise.all(Array.from({ length: count }, (_, at) => isFree(first + at)))
-    if (free.every(Boolean)) return first
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

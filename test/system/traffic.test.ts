@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { Agent, get } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { freePort, type Rig, root, system, until } from './rig.js'
+import { freePort } from '../free-port.js'
+import { type Rig, root, system, until } from './rig.js'
 
 const origin = join(root, 'test/fixtures/http-origin.mjs')
 
@@ -45,6 +46,9 @@ test('no request fails while its service restarts under load', async t => {
   for (let round = 0; round < 3; round++) {
     const restarted = await rig.ctl('restart', 'web')
     assert.equal(restarted.code, 0, restarted.stdout + restarted.stderr)
+    // It runs, and has had the time to answer: else the next restart could come first.
+    const { pid } = await ready(rig, 'web')
+    await until(() => answers.at(-1)?.body === String(pid), `${pid} answers`)
   }
   done = true
   await Promise.all(clients)
@@ -107,6 +111,9 @@ test('requests go round over the copies of a program', async t => {
   const rig = await system(t, yaml)
   await ready(rig, 'web:web_00')
   await ready(rig, 'web:web_01')
+  // The worker may hear of the second later than guardctl does.
+  const both = new Set<string>()
+  await until(async () => both.add((await ask(port, '/web/hello')).body).size === 2, 'both answer')
   const bodies: string[] = []
   for (let n = 0; n < 10; n++) bodies.push((await ask(port, '/web/hello')).body)
   assert.deepEqual(

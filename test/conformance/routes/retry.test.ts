@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { h2cClient, PROTOCOLS } from '../clients.js'
-import { startTestProxy } from '../start-proxy.js'
+import { closedPort } from '../origins.js'
+import { endpoint, startTestProxy } from '../start-proxy.js'
 import { closeAll, GRPC, grpcMessage, type NamedService, namedService, namedServices, tally } from './services.js'
 
 const RETRIES = { count: 2, statuses: [503], grpcStatuses: [14] }
@@ -112,9 +113,8 @@ describe('retries by status', () => {
 
   it('what never left is always asked elsewhere, and needs neither statuses nor a budget', async () => {
     const service = await namedService('a')
-    const gone = await namedService('gone')
-    await gone.close()
-    const proxy = await startTestProxy([{ prefix: '/w/', endpoints: [gone.endpoint, service.endpoint] }])
+    const gone = endpoint(await closedPort())
+    const proxy = await startTestProxy([{ prefix: '/w/', endpoints: [gone, service.endpoint] }])
     const client = h2cClient(proxy.port)
     const answers = await Promise.all(Array.from({ length: 100 }, () => client.request({ path: '/w/x', body: 'kept' })))
     for (const { status, body } of answers) assert.deepEqual([status, body], [200, 'a'])

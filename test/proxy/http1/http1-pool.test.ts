@@ -10,6 +10,7 @@ import type { EndpointAddress } from '../../../src/core/spec.js'
 import { AHEAD_BYTES } from '../../../src/proxy/http1/read-credit.js'
 import { type Failure, type UpstreamEvents, type UpstreamHead, type UpstreamStream, WINDOW_BYTES } from '../../../src/proxy/stream.js'
 import { Http1Pool } from '../../../src/proxy/upstream/http1-pool.js'
+import { freePort } from '../../free-port.js'
 import { upstreamHead } from '../http2/recorder.js'
 import { answering, LIMITS, openService, until } from './loopback.js'
 
@@ -334,6 +335,7 @@ describe('an answer', () => {
     )
     const attempt = new Attempt(poolTo(service.port))
     attempt.grants = false
+    await until(() => attempt.body.length > AHEAD_BYTES)
     await new Promise(resolve => setTimeout(resolve, 100))
     const { length } = attempt.body
     assert.ok(length > AHEAD_BYTES && length <= AHEAD_BYTES + 64 * 1024, `${length} without a grant`)
@@ -484,11 +486,7 @@ describe('connections', () => {
   })
 
   it('that are refused fail with the system’s words', async () => {
-    const server = createServer().listen(0, '127.0.0.1')
-    await until(() => server.listening)
-    const { port } = server.address() as { port: number }
-    server.close()
-    const pool = poolTo(port)
+    const pool = poolTo(await freePort())
     const attempts = [new Attempt(pool), new Attempt(pool)]
     for (const attempt of attempts) {
       await attempt.over()
@@ -523,7 +521,7 @@ describe('connections', () => {
       const pool = poolTo(service.port)
       await new Attempt(pool).over()
       act(service.sockets[0]!)
-      if (title === 'a reset') await new Promise(resolve => setTimeout(resolve, 50))
+      if (title === 'a reset') await new Promise(resolve => setTimeout(resolve, 50)).then(() => new Promise(setImmediate))
       else await until(() => service.open() === 0)
       const next = new Attempt(pool)
       assert.equal(next.stream.isOpen, false)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { Http2Pool } from '../../../src/proxy/upstream/http2-pool.js'
+import { freePort } from '../../free-port.js'
 import { FLAG, frame, headerBlock, PADDED, PUSH_PROMISE, type RawPeer, rawService, settingsFrame, TYPE, uint32 } from './raw-peer.js'
 import { AttemptRecord, until, upstreamHead } from './recorder.js'
 
@@ -452,11 +453,7 @@ describe('a request', () => {
 
 describe('a connection that cannot be had', () => {
   it("nobody listens: UPSTREAM_UNREACHABLE with the system's words", async () => {
-    const server = createServer()
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as { port: number }
-    await new Promise(resolve => server.close(resolve))
-    const pool = new Http2Pool({ host: '127.0.0.1', port }, LIMITS)
+    const pool = new Http2Pool({ host: '127.0.0.1', port: await freePort() }, LIMITS)
     const records = [new AttemptRecord(), new AttemptRecord()]
     for (const record of records) pool.open(upstreamHead(), record, 2000)
     for (const record of records) {
