@@ -218,7 +218,7 @@ export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ran>
 }
 
 /** Looks until it is so; fails after the bound. */
-export async function until(isSo: () => boolean, what: string, boundMs = 10_000): Promise<void> {
+export async function until(isSo: () => boolean, what: string, boundMs = 30_000): Promise<void> {
   const end = performance.now() + boundMs
   while (!isSo()) {
     if (performance.now() > end) throw new Error(`not within ${boundMs} ms: ${what}`)

@@ -210,9 +210,9 @@ test('top on a terminal refreshes until q, and gives the terminal back', async t
     out += data
   })
   const closed = new Promise(resolve => child.once('close', resolve))
-  await until(() => /web +RUNNING/.test(out), 'the first frame', 20_000)
+  await until(() => /web +RUNNING/.test(out), 'the first frame')
   guard.instances[0]!.restarts = 77
-  await until(() => / 77 /.test(out), 'a later frame', 20_000)
+  await until(() => / 77 /.test(out), 'a later frame')
   child.stdin.write('q')
   assert.equal(await closed, 0)
   assert.ok(out.startsWith('\u001b[?1049h\u001b[?25l'), 'the other screen')

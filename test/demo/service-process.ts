@@ -3,12 +3,19 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Client, credentials, makeClientConstructor, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 
 const SERVICES = fileURLToPath(new URL('../../../config/examples/demo/services/', import.meta.url))
-const START_MS = 15_000
+const START_MS = 30_000
+
+/** Those that a test has not stopped, because it failed, end with the file. */
+const started = new Set<ChildProcess>()
+after(() => {
+  for (const child of started) child.kill('SIGKILL')
+})
 
 // biome-ignore lint/suspicious/noExplicitAny: messages of a .proto file read at run time have no static type
 export type Message = any
@@ -30,6 +37,8 @@ export interface Service {
 /** Resolves when the service has printed `ready` (with a port as its first group, where it listens). */
 export async function startService(file: string, args: string[], ready = /listening on 127\.0\.0\.1:(\d+)/): Promise<Service> {
   const child = spawn(process.execPath, [SERVICES + file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  started.add(child)
+  child.once('exit', () => started.delete(child))
   const lines: string[] = []
   const reader = createInterface({ input: child.stdout })
   reader.on('line', text => lines.push(text))

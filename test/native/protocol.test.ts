@@ -221,9 +221,9 @@ for (const build of builds) {
     })
 
     test('a shim with nothing to run and no daemon goes by itself; one that has either stays', async t => {
-      const r = await rig(t, build, { idleS: 1 })
-      const running = await rig(t, build, { idleS: 1 })
-      const talking = await rig(t, build, { idleS: 1 })
+      const r = await rig(t, build, { idleS: 2 })
+      const running = await rig(t, build, { idleS: 2 })
+      const talking = await rig(t, build, { idleS: 2 })
       await running.shim.run(sh('while :; do sleep 1; done'), nowhere)
       running.shim.close()
       await r.shim.run(sh('exit 3'), nowhere)
@@ -231,7 +231,7 @@ for (const build of builds) {
       r.shim.close()
       const from = performance.now()
       await until(() => !lives(r.shim.hello.shim), 'its end')
-      assert.ok(performance.now() - from > 900)
+      assert.ok(performance.now() - from > 1900)
       assert.deepEqual(readdirSync(r.dir).sort(), ['exit.json'], 'only the record that nobody took stays')
       assert.ok(lives(running.shim.hello.shim) && lives(talking.shim.hello.shim))
       process.kill(running.shim.hello.shim, 'SIGKILL')
@@ -342,7 +342,7 @@ for (const build of builds) {
       const show = (name: string, values: number[]) =>
         `${name} p50 ${quantile(values, 0.5).toFixed(2)} ms, p99 ${quantile(values, 0.99).toFixed(2)} ms`
       t.diagnostic(`${show('kill to first instruction', gaps)}; ${show('exited to run reply', replies)}`)
-      assert.ok(quantile(gaps, 0.5) < 25, 'generous: two cores are shared with the other tests')
+      assert.ok(quantile(gaps, 0.5) < 100, 'generous: two cores are shared with the other tests, and four processes take turns here')
     })
 
     test('a shim keeps its memory under half a megabyte, whatever passed through it', {
@@ -386,7 +386,14 @@ for (const build of builds) {
         Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${r.shim.hello.shim}/status`, 'utf8'))?.[1])
       await r.shim.state()
       await until(() => readFileSync(`/proc/${r.shim.hello.shim}/stat`, 'utf8').includes(') S '), 'sleep')
-      const before = switches()
+      // What it has begun with is over when there are no more of them.
+      let before = -1
+      let sinceMs = performance.now()
+      await until(() => {
+        if (before !== switches()) sinceMs = performance.now()
+        before = switches()
+        return performance.now() - sinceMs > 100
+      }, 'rest')
       await new Promise(resolve => setTimeout(resolve, 1200))
       assert.equal(switches(), before)
     })

@@ -82,7 +82,7 @@ export async function rig(t: TestContext, build: Build, options: { binary?: stri
     handlers,
     exited: async () => {
       const nth = ++taken
-      await until(() => exits(seen).length >= nth, 'the exit event', 20_000)
+      await until(() => exits(seen).length >= nth, 'the exit event', 60_000)
       return exits(seen)[nth - 1] as ShimExit
     },
     log: (limits = {}) => ({ stdout: { path: join(home, 'log'), maxBytes: 0, backups: 0, ...limits }, stderr: 'stdout' }),
@@ -181,7 +181,7 @@ function openedBy(path: string): number | null {
 }
 
 /** Polls a condition; the bound makes a broken shim a failure instead of a hang. */
-export async function until(condition: () => boolean, what: string, maxMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, maxMs = 30_000): Promise<void> {
   const end = performance.now() + maxMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(`${what} did not come within ${maxMs} ms`)

@@ -105,7 +105,8 @@ for (const build of builds) {
       const ready = (text: string) => () => r.logged().toString().includes(text)
       await r.shim.run(
         sh(
-          `setsid sh -c '${child.replaceAll('\\$', '$')}' one & (setsid sh -c '${child.replaceAll('\\$', '$')}' two &) ; trap : USR1; while :; do sleep 0.01; done`,
+          // Its own trap stands before there is anybody who could say that all is up.
+          `trap : USR1; setsid sh -c '${child.replaceAll('\\$', '$')}' one & (setsid sh -c '${child.replaceAll('\\$', '$')}' two &) ; while :; do sleep 0.01; done`,
         ),
         r.log(),
       )
@@ -122,7 +123,9 @@ for (const build of builds) {
 
     test('exited comes only when a descendant’s last words are in the log', async t => {
       const r = await rig(t, build)
-      await r.shim.run(sh(`setsid sh -c 'i=0; while :; do i=$((i+1)); echo line $i; done' & sleep 0.05; exit 0`), r.log())
+      // It ends when the descendant has begun to talk.
+      const talk = `setsid sh -c 'i=0; while :; do i=$((i+1)); echo line $i; done'`
+      await r.shim.run(sh(`${talk} & until test -s ${join(r.work, 'log')}; do sleep 0.01; done; exit 0`), r.log())
       await r.exited()
       const size = r.logged().length
       assert.ok(size > 0)

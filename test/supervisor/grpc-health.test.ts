@@ -65,7 +65,7 @@ function watch(t: TestContext, address: Address, service = 'model') {
   return { told, end, giveUp: () => giveUp.abort() }
 }
 
-async function until(holds: () => boolean, withinMs = 5_000): Promise<void> {
+async function until(holds: () => boolean, withinMs = 15_000): Promise<void> {
   const endMs = performance.now() + withinMs
   while (!holds()) {
     assert.ok(performance.now() < endMs, `not within ${withinMs} ms: ${holds}`)
@@ -88,7 +88,7 @@ test('Watch tells the present status first, then each change', async t => {
 
 test('a service that is not known yet is told as such, and then as what it is', async t => {
   const { health, address } = await healthy(t)
-  assert.equal(await checkHealth(address, 'late', 1_000), 'SERVICE_UNKNOWN')
+  assert.equal(await checkHealth(address, 'late', 10_000), 'SERVICE_UNKNOWN')
   const { told } = watch(t, address, 'late')
   await until(() => told.length === 1)
   health.setStatus('late', 'SERVING')
@@ -103,7 +103,7 @@ test('a status left out or never heard of is UNKNOWN, and no reason to end', asy
   assert.deepEqual(told, ['UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'SERVING'])
 })
 
-test('given up, the stream is cancelled and the connection closed; given up before it began, too', { timeout: 5_000 }, async t => {
+test('given up, the stream is cancelled and the connection closed; given up before it began, too', { timeout: 60_000 }, async t => {
   let cancelled = 0
   const { sessions, address } = await raw(t, stream => {
     stream.once('aborted', () => cancelled++)
@@ -113,9 +113,9 @@ test('given up, the stream is cancelled and the connection closed; given up befo
   await until(() => told.length === 1)
   giveUp()
   assert.equal(await end, 'lost')
-  await until(() => cancelled === 1 && sessions.size === 0, 1_000)
+  await until(() => cancelled === 1 && sessions.size === 0)
   assert.equal(await watchHealth(address, '', () => assert.fail(), AbortSignal.abort()), 'lost')
-  await until(() => sessions.size === 0, 1_000)
+  await until(() => sessions.size === 0)
 })
 
 for (const [what, serve, expected] of [
@@ -127,30 +127,31 @@ for (const [what, serve, expected] of [
   ['the end of the connection', stream => stream.session?.destroy(), 'lost'],
   ['a message of 4 KiB', stream => answer(stream, Buffer.concat([Buffer.from([0, 0, 0, 16, 0]), Buffer.alloc(4096)])), 'lost'],
 ] as [string, (stream: ServerHttp2Stream) => void, string][]) {
-  test(`a Watch that ends with ${what} is ${expected}, and leaves no connection`, { timeout: 5_000 }, async t => {
+  test(`a Watch that ends with ${what} is ${expected}, and leaves no connection`, { timeout: 60_000 }, async t => {
     const { sessions, address } = await raw(t, serve)
     const { told, end } = watch(t, address)
     assert.equal(await end, expected)
     assert.deepEqual(told, [])
-    await until(() => sessions.size === 0, 1_000)
+    await until(() => sessions.size === 0)
   })
 }
 
-test('nobody on the port is a lost Watch', { timeout: 5_000 }, async t => {
+test('nobody on the port is a lost Watch', { timeout: 60_000 }, async t => {
   const { address, server } = await healthy(t)
   server.forceShutdown()
   assert.equal(await watch(t, address).end, 'lost')
 })
 
 // A graceful stop waits for the open calls: with a Watch held open it would last until SIGKILL.
-test('a service that stops gracefully is not held up by the Watch', { timeout: 5_000 }, async t => {
+test('a service that stops gracefully is not held up by the Watch', { timeout: 60_000 }, async t => {
   const { address, server } = await healthy(t)
   const { told, end } = watch(t, address)
   await until(() => told.length === 1)
   const began = performance.now()
+  // With the Watch open it would never resolve.
   await new Promise(resolve => server.tryShutdown(resolve))
   assert.equal(await end, 'lost')
-  assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`)
+  assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`)
 })
 
 // grpc-js goes through http_proxy unless it is told not to: services on this machine would have been asked of by way of a proxy.
@@ -159,7 +160,7 @@ test('http_proxy in the environment of the daemon is none of the probes', async 
   const before = { ...process.env }
   Object.assign(process.env, { http_proxy: 'http://127.0.0.1:9', no_proxy: '', no_grpc_proxy: '' })
   try {
-    assert.equal(await checkHealth(address, 'model', 1_000), 'SERVING')
+    assert.equal(await checkHealth(address, 'model', 10_000), 'SERVING')
     const { told } = watch(t, address)
     await until(() => told.length === 1)
   } finally {
@@ -183,7 +184,7 @@ test('200 Watches one after the other leave no connection and no listener behind
   }
   for (let round = 0; round < 200; round++) await watchHealth(address, '', () => {}, counted)
   assert.equal(listeners, 0)
-  await until(() => sessions.size === 0, 1_000)
+  await until(() => sessions.size === 0)
   await until(() => sockets() === 0)
 })
 
@@ -196,13 +197,13 @@ test('a daemon without gRPC probes does not load grpc-js', async () => {
     const server = createServer(socket => socket.on('error', () => {}).end())
     await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
     const address = { host: '127.0.0.1', port: server.address().port }
-    const look = kind => probeOnce({ target: { kind, service: '' }, timeoutMs: 1000 }, { address }, new AbortController().signal)
+    const look = kind => probeOnce({ target: { kind, service: '' }, timeoutMs: 10_000 }, { address }, new AbortController().signal)
     const loaded = () => Object.keys(createRequire(import.meta.url).cache).some(path => path.includes('/@grpc/'))
     const seen = [await look('tcp'), loaded()]
     await look('grpc')
     console.log(JSON.stringify([...seen, loaded()]))
     server.close()`
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 60_000 })
   assert.deepEqual(JSON.parse(stdout), ['pass', false, true])
 })
 

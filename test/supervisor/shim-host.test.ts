@@ -15,10 +15,18 @@ const shimBinary = fileURLToPath(new URL('../../../native/guard-shim', import.me
 function runDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'guard-shim-host-'))
   t.after(() => {
-    for (const pid of shimsIn(dir)) process.kill(pid, 'SIGKILL')
+    for (const pid of shimsIn(dir)) kill(pid)
     rmSync(dir, { recursive: true, force: true })
   })
   return dir
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // One that was told to go has gone meanwhile.
+  }
 }
 
 /** The shims whose folder lies in the run directory. */
@@ -77,7 +85,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function line(path: string): Promise<number[]> {
-  for (let round = 0; round < 500; round++) {
+  for (let round = 0; round < 3000; round++) {
     const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
     if (text.endsWith('\n')) return text.trim().split(' ').map(Number)
     await new Promise(resolve => setTimeout(resolve, 10))

@@ -77,12 +77,13 @@ test('a program that cannot be run says at which step and why', async t => {
 })
 
 test('the daemon’s TERM stops in reverse order and leaves nothing; a second signal does not hurt', async t => {
-  const slow = `sh -c 'trap "echo $0 >> @dir/order; exit 0" TERM; while :; do sleep 0.05; done'`
+  const slow = `sh -c 'trap "echo $0 >> @dir/order; exit 0" TERM; echo $0 >> @dir/up; while :; do sleep 0.05; done'`
   const rig = await system(
     t,
     `${noProxy}programs:\n  db: { command: "${slow.replaceAll('"', '\\"')} db", priority: 1, startsecs: 0 }\n  web: { command: "${slow.replaceAll('"', '\\"')} web", priority: 2, startsecs: 0 }\n`,
   )
-  await rig.when('web', status => status.state === 'RUNNING')
+  // RUNNING is before the trap: startsecs is 0.
+  await until(() => readOr(join(rig.dir, 'up')).split('\n').length === 3, 'both are up')
   const stopped = rig.stop()
   rig.daemon().kill('SIGINT')
   rig.daemon().kill('SIGTERM')
