@@ -30,7 +30,7 @@ describe('deadlines', () => {
     })
     proxy = await startTestProxy([
       { prefix: '/s/', protocol: 'h2c', timeoutMs: 30_000, endpoints: [endpoint(silent.port)] },
-      { prefix: '/quiet/', protocol: 'h2c', timeoutMs: 150, endpoints: [endpoint(silent.port)] },
+      { prefix: '/quiet/', protocol: 'h2c', timeoutMs: 600, endpoints: [endpoint(silent.port)] },
       { prefix: '/none/', protocol: 'h2c', holdMs: 30_000 },
     ])
   })
@@ -63,7 +63,7 @@ describe('deadlines', () => {
       talk = false
       const { answer, tookMs } = await call('/s/x', { 'grpc-timeout': text })
       assert.deepEqual([answer.status, answer.headers['grpc-status'], answer.headOnly], [200, '4', true])
-      assert.ok(tookMs >= ms - 1 && tookMs < ms + 1000, `${tookMs} ms`)
+      assert.ok(tookMs >= ms - 1 && tookMs < ms + 3000, `${tookMs} ms`)
       await until(() => resets.length === 1)
       assert.deepEqual(resets, [8])
     })
@@ -71,7 +71,7 @@ describe('deadlines', () => {
 
   it('a deadline that passes in the middle of an answer ends it with trailers 4', async () => {
     talk = true
-    const { answer } = await call('/s/x', { 'grpc-timeout': '200m' })
+    const { answer } = await call('/s/x', { 'grpc-timeout': '600m' })
     assert.deepEqual([answer.headOnly, answer.trailers['grpc-status'], answer.body.endsWith('begun')], [false, '4', true])
   })
 
@@ -82,13 +82,13 @@ describe('deadlines', () => {
     talk = true
     const after = await call('/quiet/x', {})
     assert.equal(after.answer.trailers['grpc-status'], '14')
-    assert.ok(after.tookMs >= 149)
+    assert.ok(after.tookMs >= 599)
   })
 
   it('a deadline also ends a call that waits for an endpoint', async () => {
     const { answer, tookMs } = await call('/none/x', { 'grpc-timeout': '100m' })
     assert.equal(answer.headers['grpc-status'], '4')
-    assert.ok(tookMs >= 99 && tookMs < 2000)
+    assert.ok(tookMs >= 99 && tookMs < 15_000, `${tookMs} ms`)
   })
 
   it('grpc-js sees DEADLINE_EXCEEDED', async () => {
@@ -121,15 +121,15 @@ describe('deadlines', () => {
     await origin.close()
   })
 
-  it('200 calls at once with 50 ms to a silent service all end as 4, and the service sees a CANCEL for every one that reached it', async () => {
+  it('200 calls at once with 250 ms to a silent service all end as 4, and the service sees a CANCEL for every one that reached it', async () => {
     resets = []
     requests = 0
     talk = false
     const session = connect(`http://127.0.0.1:${proxy.port}`)
     // The connections are there: what is measured is the calls. One to the service is made by this first call.
-    await h2cRequest(session, { path: '/s/x', headers: { ...GRPC, 'grpc-timeout': '50m' }, body: 'x' })
+    await h2cRequest(session, { path: '/s/x', headers: { ...GRPC, 'grpc-timeout': '250m' }, body: 'x' })
     const calls = Array.from({ length: 200 }, () =>
-      h2cRequest(session, { path: '/s/x', headers: { ...GRPC, 'grpc-timeout': '50m' }, body: 'x' }),
+      h2cRequest(session, { path: '/s/x', headers: { ...GRPC, 'grpc-timeout': '250m' }, body: 'x' }),
     )
     const codes = (await Promise.all(calls)).map(answer => answer.headers['grpc-status'])
     assert.deepEqual(new Set(codes), new Set(['4']))

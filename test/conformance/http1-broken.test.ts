@@ -41,7 +41,7 @@ describe('back-pressure', () => {
         if (written !== last) since = now
         last = written
         return written > 0 && now - since > 300
-      }, 8000)
+      })
       assert.ok(written < 64 << 20, `${written} bytes went into buffers`)
       assert.ok(proxy.status().workers[0]!.rssBytes < 200 << 20)
       socket.destroy()
@@ -171,7 +171,7 @@ describe('broken peers', () => {
       const tookMs = performance.now() - begun
       client.close()
       assert.equal(answer.status, 504)
-      assert.ok(tookMs >= 149 && tookMs < 1500, `${tookMs} ms`)
+      assert.ok(tookMs >= 149 && tookMs < 4500, `${tookMs} ms`)
       await until(() => origin.open() === 0)
       await proxy.stop()
       await origin.close()
@@ -180,11 +180,11 @@ describe('broken peers', () => {
 
   it('a slow upload is no timeout as long as it moves', async () => {
     const origin = await http1Origin()
-    const proxy = await startTestProxy([{ prefix: '/w/', timeoutMs: 200, endpoints: [endpoint(origin.port)] }])
+    const proxy = await startTestProxy([{ prefix: '/w/', timeoutMs: 800, endpoints: [endpoint(origin.port)] }])
     const request = httpRequest({ host: '127.0.0.1', port: proxy.port, path: '/w/x', method: 'POST', agent: false })
     for (let at = 0; at < 6; at++) {
       request.write('x')
-      await new Promise(resolve => setTimeout(resolve, 80))
+      await new Promise(resolve => setTimeout(resolve, 180))
     }
     request.end()
     const [answer] = await once(request, 'response')

@@ -15,7 +15,7 @@ import { logLines } from './log-lines.js'
 import { type Origin, rawOrigin } from './origins.js'
 import { endLater, endpoint, until } from './start-proxy.js'
 
-const LIMIT_MS = 250
+const LIMIT_MS = 500
 const MAX_STREAMS = 5
 const MAX_HEADER_BYTES = 4096
 

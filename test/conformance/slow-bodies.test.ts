@@ -10,7 +10,7 @@ import { type Origin, rawOrigin } from './origins.js'
 import { endLater, endpoint, until } from './start-proxy.js'
 
 const BODY_MS = 200
-const SILENCE_MS = 900
+const SILENCE_MS = 1500
 /** Beyond the replay buffer: what is not kept is counted on its way. */
 const LARGE = 100_000
 

@@ -18,9 +18,9 @@ describe('rule 14: the proxy’s own conditions', () => {
     mute = await rawOrigin(() => {})
     const none = await closedPort()
     rig = await startRig({
-      route: { timeoutMs: 300 },
+      route: { timeoutMs: 1000 },
       routes: port => {
-        const common = { protocol: 'h2c' as const, holdMs: 0, timeoutMs: 300, endpoints: [endpoint(port)] }
+        const common = { protocol: 'h2c' as const, holdMs: 0, timeoutMs: 1000, endpoints: [endpoint(port)] }
         return [
           { ...common, prefix: '/none/', endpoints: [endpoint(port, { ready: false })] },
           { ...common, prefix: '/empty/', endpoints: [] },

@@ -55,12 +55,31 @@ describe('round robin', () => {
   })
 })
 
+interface Measured {
+  /** Of the slow one, when it is slow. */
+  share: number
+  p97: number
+  perSecond: number
+}
+
 describe('least requests', { concurrency: true }, () => {
   // Long beside what a busy machine adds; that the goals of proxy.md 12 are met to the percent is core/choose.test.ts's to hold, on a made clock.
   const FAST_MS = 50
   const SLOW_MS = 500
   const REQUESTS = 480
   const CALLERS = 12
+  // A machine that stands still for a moment spoils one run, a wrong choice each.
+  const RUNS = 3
+
+  const complaintsOf = ({ even, least, turns }: Record<'even' | 'least' | 'turns', Measured>): string[] =>
+    [
+      Math.abs(even.share - 1 / 3) < 0.1 || 'alike while all are alike',
+      Math.abs(turns.share - 1 / 3) < 0.03 || 'in turn whatever happens',
+      least.share < 0.02 || 'by the number of requests alone it was 11 %',
+      least.p97 < SLOW_MS || 'nobody waits for it',
+      least.perSecond > even.perSecond * 0.8 || 'all is done as soon',
+      (turns.p97 >= SLOW_MS - 1 && turns.perSecond < even.perSecond * 0.6) || 'which in turn is not so',
+    ].filter(complaint => complaint !== true)
 
   for (const protocol of ['http1', 'h2c'] as const) {
     it(`${protocol} services: one that is ten times slower gets nearly nothing, and nobody waits for it`, async () => {
@@ -78,7 +97,7 @@ describe('least requests', { concurrency: true }, () => {
         { prefix: '/turns/', ...rules },
       ])
       const client = h2cClient(proxy.port)
-      const measure = async (path: string, requests: number) => {
+      const measure = async (path: string, requests: number): Promise<Measured> => {
         const tookMs: number[] = []
         const timed: Client = {
           ...client,
@@ -95,23 +114,24 @@ describe('least requests', { concurrency: true }, () => {
         tookMs.sort((x, y) => x - y)
         return { share: (counts.a ?? 0) / requests, p97: tookMs[Math.floor(requests * 0.97)]!, perSecond }
       }
-      await measure('/least/x', 120)
-      const even = await measure('/least/x', REQUESTS)
-      times.set(services[0]!, SLOW_MS)
-      // It is found out within two seconds.
-      const first = await measure('/least/x', REQUESTS)
-      const least = await measure('/least/x', REQUESTS)
-      const turns = await measure('/turns/x', 96)
+      let complaints: string[] = []
+      for (let run = 1; run <= RUNS; run++) {
+        times.set(services[0]!, FAST_MS)
+        await measure('/least/x', run === 1 ? 120 : REQUESTS)
+        const even = await measure('/least/x', REQUESTS)
+        times.set(services[0]!, SLOW_MS)
+        // It is found out within two seconds.
+        const first = await measure('/least/x', REQUESTS)
+        const least = await measure('/least/x', REQUESTS)
+        const turns = await measure('/turns/x', 96)
+        const told = JSON.stringify({ even, first, least, turns })
+        complaints = complaintsOf({ even, least, turns }).map(complaint => `${complaint}: ${told}`)
+        if (complaints.length === 0) break
+      }
       client.close()
       await proxy.stop()
       await closeAll(...services)
-      const told = JSON.stringify({ even, first, least, turns })
-      assert.ok(Math.abs(even.share - 1 / 3) < 0.1, `alike while all are alike: ${told}`)
-      assert.ok(Math.abs(turns.share - 1 / 3) < 0.03, `in turn whatever happens: ${told}`)
-      assert.ok(least.share < 0.02, `by the number of requests alone it was 11 %: ${told}`)
-      assert.ok(least.p97 < SLOW_MS, `nobody waits for it: ${told}`)
-      assert.ok(least.perSecond > even.perSecond * 0.8, `all is done as soon: ${told}`)
-      assert.ok(turns.p97 >= SLOW_MS - 1 && turns.perSecond < even.perSecond * 0.6, `which in turn is not so: ${told}`)
+      assert.deepEqual(complaints, [])
     })
   }
 })

@@ -9,7 +9,10 @@ import { http1Origin, http2Origin, type Origin } from '../origins.js'
 import { endpoint, startTestProxy, type TestProxy } from '../start-proxy.js'
 import { closeAll, codeOf, GRPC } from './services.js'
 
-const LIMIT_MS = 300
+// Long beside what a busy machine keeps this process from sending its pieces.
+const LIMIT_MS = 500
+// Far from the 5 s of every route.
+const LATE_MS = 4000
 
 async function timed<T>(promise: Promise<T>): Promise<{ value: T | null; tookMs: number }> {
   const begun = performance.now()
@@ -65,7 +68,7 @@ describe('total_timeout and idle_timeout', () => {
     await closeAll(web, model)
   })
 
-  const isAbout = (tookMs: number) => assert.ok(tookMs >= LIMIT_MS - 2 && tookMs < LIMIT_MS + 1500, `${tookMs} ms`)
+  const isAbout = (tookMs: number) => assert.ok(tookMs >= LIMIT_MS - 2 && tookMs < LIMIT_MS + LATE_MS, `${tookMs} ms`)
 
   for (const { name, open } of PROTOCOLS) {
     it(`${name}: total_timeout before the answer is 504, in its middle the answer breaks off, while it waits too`, async () => {
@@ -106,7 +109,7 @@ describe('total_timeout and idle_timeout', () => {
       await new Promise(resolve => setTimeout(resolve, LIMIT_MS / 4))
     }
     const { tookMs } = await timed(once(client, 'close'))
-    assert.ok(tookMs < LIMIT_MS + 1500)
+    assert.ok(tookMs < LIMIT_MS + LATE_MS, `${tookMs} ms`)
   })
 
   it('gRPC: total_timeout is 4 before the answer and in its trailers; silence is the route’s timeout, not idle_timeout', async () => {
@@ -128,7 +131,7 @@ describe('total_timeout and idle_timeout', () => {
     const service = await http2Origin((_stream, raw) => told.push(Number(raw[raw.indexOf('grpc-timeout') + 1]!.slice(0, -1))))
     const own = await startTestProxy([{ prefix: '/g/', protocol: 'h2c', totalTimeoutMs: LIMIT_MS, endpoints: [endpoint(service.port)] }])
     const session = connect(`http://127.0.0.1:${own.port}`)
-    for (const text of ['10S', '100m']) {
+    for (const text of ['10S', '400m']) {
       const stream = session.request({ ':method': 'POST', ':path': '/g/a.B/C', ...GRPC, 'grpc-timeout': text })
       stream.end(Buffer.alloc(5))
       const [headers] = (await once(stream, 'response')) as [Record<string, string>]

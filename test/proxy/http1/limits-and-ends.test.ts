@@ -33,12 +33,12 @@ describe('limits', () => {
     ['sends half a head', 'GET / HTTP/1.1\r\nHost', /^HTTP\/1\.1 408 [\s\S]*connection: close/],
   ] as const) {
     it(`a client that ${title} is ended after headerTimeoutMs`, async () => {
-      const { door } = await recording(echo, { headerTimeoutMs: 100 })
+      const { door } = await recording(echo, { headerTimeoutMs: 500 })
       const begun = performance.now()
       const client = await dial(door.port)
       client.send(first)
       assert.match(await client.until(), answer)
-      assert.ok(performance.now() - begun >= 98)
+      assert.ok(performance.now() - begun >= 498)
     })
   }
 
@@ -48,12 +48,13 @@ describe('limits', () => {
     client.send(get('/first'))
     await client.until(text => text.endsWith('/first'))
     const begun = performance.now()
+    const passedMs = fairClock(process.pid)
     const dribble = setInterval(() => client.send('G'), 10)
     await client.until()
     clearInterval(dribble)
     const tookMs = performance.now() - begun
     assert.match(client.text(), /408/)
-    assert.ok(tookMs >= 148 && tookMs < 1500, `${tookMs} ms`)
+    assert.ok(tookMs >= 148 && passedMs() < 1500, `${tookMs} ms`)
   })
 
   it('without a request the connection ends after idleTimeoutMs, without a word', async () => {
@@ -77,16 +78,16 @@ describe('limits', () => {
   })
 
   it('a body that stands still is 408 after bodyTimeoutMs; one that moves is not', async () => {
-    const { door, seen } = await recording(() => {}, { bodyTimeoutMs: 150 })
+    const { door, seen } = await recording(() => {}, { bodyTimeoutMs: 700 })
     const client = await dial(door.port)
     client.send(`${POST}Content-Length: 100\r\n\r\n`)
     const begun = performance.now()
     for (let count = 0; count < 5; count++) {
-      await new Promise(resolve => setTimeout(resolve, 60))
+      await new Promise(resolve => setTimeout(resolve, 200))
       client.send('x')
     }
     assert.match(await client.until(), /^HTTP\/1\.1 408 /)
-    assert.ok(performance.now() - begun >= 440)
+    assert.ok(performance.now() - begun >= 1690)
     assert.deepEqual([seen[0]!.faults, seen[0]!.gone, seen[0]!.sent], [['REQUEST_TOO_SLOW'], [], 1])
   })
 
@@ -113,13 +114,13 @@ describe('limits', () => {
       recorder => {
         recorder.grants = false
       },
-      { bodyTimeoutMs: 100 },
+      { bodyTimeoutMs: 400 },
     )
     const client = await dial(door.port)
     client.send(`${POST}Content-Length: ${1 << 20}\r\n\r\n`)
     client.send(Buffer.alloc(1 << 20))
     await until(() => seen.length === 1 && seen[0]!.body.length > AHEAD_BYTES)
-    await new Promise(resolve => setTimeout(resolve, 300))
+    await new Promise(resolve => setTimeout(resolve, 900))
     assert.deepEqual(seen[0]!.gone, [])
     seen[0]!.grants = true
     seen[0]!.stream.grant(seen[0]!.body.length)
@@ -149,10 +150,11 @@ describe('a client that ends its direction', () => {
     const client = await dial(door.port)
     client.socket.end(get('/x'))
     await until(() => seen.length === 1)
-    await new Promise(resolve => setTimeout(resolve, 1300))
+    // The third is sent after a second.
+    await client.until(text => text.split('100 Continue').length > 3)
     echo(seen[0]!)
     // What asks whether it is still there are heads that every client skips.
-    assert.match(await client.until(), /^(HTTP\/1\.1 100 Continue\r\n\r\n){3}HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close\r\n[\s\S]*\/x$/)
+    assert.match(await client.until(), /^(HTTP\/1\.1 100 Continue\r\n\r\n){3,}HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close\r\n[\s\S]*\/x$/)
     assert.deepEqual([seen[0]!.sent, seen[0]!.gone], [1, []])
     await until(() => door.closed === 1)
   })

@@ -89,7 +89,7 @@ describe('a flood', () => {
       )
       const peer = await rawClient(door.port)
       peer.send(make(peer))
-      await peer.until('the end', one => one.isClosed || one.goawayCode !== -1, 8000)
+      await peer.until('the end', one => one.isClosed || one.goawayCode !== -1)
       assert.equal(peer.goawayCode, CALM)
       assert.ok(worst <= 250, `${worst} streams`)
       await until('no stream left', () => live.size === 0)
@@ -110,7 +110,7 @@ describe('a flood', () => {
     for (let id = 1; id < 100; id += 2) peer.headers(id, request(), END)
     const ping = frame(TYPE.PING, 0, 0, bytes(8))
     const timer = setInterval(() => peer.isClosed || peer.send(many(40, () => ping)), 10)
-    await until('its end', () => door.connections.size === 0, 10_000)
+    await until('its end', () => door.connections.size === 0)
     clearInterval(timer)
     peer.close()
     await door.close()
@@ -167,7 +167,7 @@ describe('a polite client', () => {
     const peer = await rawClient(door.port)
     for (let at = 0; at < 60; at++) {
       peer.send(open(at * 2 + 1), reset(at * 2 + 1))
-      await until('it to be served', () => served > at, 5000)
+      await until('it to be served', () => served > at)
     }
     assert.equal(peer.goawayCode, -1)
     peer.close()
@@ -209,7 +209,7 @@ describe('a polite client', () => {
       for (; told < seen; told++) peer.send(frame(TYPE.WINDOW_UPDATE, 0, 0, uint32(20)), frame(TYPE.WINDOW_UPDATE, 0, 1, uint32(20)))
     })
     peer.headers(1, request(), END)
-    await peer.until('the end', one => one.hasEnded(1) || one.isClosed, 10_000)
+    await peer.until('the end', one => one.hasEnded(1) || one.isClosed)
     assert.deepEqual([peer.goawayCode, peer.body(1).length], [-1, 200_000])
     peer.close()
     await door.close()
@@ -306,12 +306,12 @@ describe('a client that takes its time', () => {
 
   it('with a call on a connection that was opened ahead: it is served, and its idle time begins anew behind it', async () => {
     const served: ServedStream[] = []
-    const door = await http2Door(stream => served.push(new ServedStream(stream)), { headerTimeoutMs: 50, idleTimeoutMs: 300 })
+    const door = await http2Door(stream => served.push(new ServedStream(stream)), { headerTimeoutMs: 50, idleTimeoutMs: 800 })
     const peer = await rawClient(door.port)
     await new Promise(resolve => setTimeout(resolve, 150))
     peer.send(open(1))
     await until('the call', () => served.length === 1)
-    await new Promise(resolve => setTimeout(resolve, 350))
+    await new Promise(resolve => setTimeout(resolve, 900))
     assert.equal(peer.isClosed, false, 'a call that runs is no idleness')
     peer.close()
     await door.close()
@@ -323,7 +323,7 @@ describe('a client that takes its time', () => {
   ] as [string, Buffer][]) {
     it(`with ${title}: GOAWAY after headerTimeoutMs, though another stream runs`, async () => {
       const served: ServedStream[] = []
-      const door = await http2Door(stream => served.push(new ServedStream(stream)), { headerTimeoutMs: 150 })
+      const door = await http2Door(stream => served.push(new ServedStream(stream)), { headerTimeoutMs: 500 })
       const peer = await rawClient(door.port)
       peer.send(open(1))
       await until('the first', () => served.length === 1)
@@ -336,12 +336,12 @@ describe('a client that takes its time', () => {
 
   it('with its body: told after bodyTimeoutMs without a byte, so that it can be answered; other streams live', async () => {
     const served: ServedStream[] = []
-    const door = await http2Door(stream => served.push(new ServedStream(stream)), { bodyTimeoutMs: 200 })
+    const door = await http2Door(stream => served.push(new ServedStream(stream)), { bodyTimeoutMs: 700 })
     const peer = await rawClient(door.port)
     peer.send(open(1))
     peer.headers(3, request(), END)
     for (let at = 0; at < 4; at++) {
-      await new Promise(resolve => setTimeout(resolve, 100))
+      await new Promise(resolve => setTimeout(resolve, 200))
       peer.data(1, 'x', 0)
     }
     assert.equal(peer.resetCode(1), -1)

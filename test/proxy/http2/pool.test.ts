@@ -130,7 +130,7 @@ describe('connections', () => {
   it('what waits for a stream can be given up, and fails as a full queue when it waited connectTimeoutMs: busy is not sick', async () => {
     const service = await rawService(() => {}, [[3, 1]])
     const pool = poolOf(service, { maxConnections: 1 })
-    const [first, second, third] = [...openMany(pool, 1), ...openMany(pool, 1, 150), ...openMany(pool, 1)]
+    const [first, second, third] = [...openMany(pool, 1), ...openMany(pool, 1, 600), ...openMany(pool, 1)]
     await first!.record.until(one => one.seen.includes('opened'))
     third!.attempt.cancel()
     assert.equal(pool.load, 2)
