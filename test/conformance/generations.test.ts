@@ -13,8 +13,8 @@ import { endpoint, startTestProxy, type TestProxy, until } from './start-proxy.j
 
 const CHANGES = 5
 const ALL_STREAMS = 2 ** 31 - 1
-// On a machine with nothing else to do it takes a tenth of this.
-const SUCCESSOR_MS = 5000
+// On a machine with nothing else to do it takes a thirtieth of this.
+const SUCCESSOR_MS = 15_000
 // Load, services and the daemon's part are one process here: on a busy machine its turns take long, which is no failure of the proxy.
 const PATIENCE_MS = 20_000
 const KINDS = ['h1 kept', 'h1 short', 'raw unary', 'raw dialogue', 'grpc-js unary', 'grpc-js dialogue']
@@ -57,10 +57,19 @@ async function goesOn(load: Load, times: number): Promise<void> {
   await until(() => KINDS.every(kind => (load.done[kind] ?? 0) >= (before[kind] ?? 0) + times), PATIENCE_MS)
 }
 
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link)
+  } catch {
+    // It was closed meanwhile.
+    return ''
+  }
+}
+
 /** Clients' ports of the connections a worker holds. */
 function clientPorts(pid: number, port: number): Set<number> {
   const inodes = new Set(
-    readdirSync(`/proc/${pid}/fd`).flatMap(fd => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? []),
+    readdirSync(`/proc/${pid}/fd`).flatMap(fd => /^socket:\[(\d+)\]$/.exec(targetOf(`/proc/${pid}/fd/${fd}`))?.[1] ?? []),
   )
   const ports = new Set<number>()
   for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
@@ -81,6 +90,7 @@ interface Death {
 /** Stopped first: what it holds then is what it holds at its death. */
 async function kill(proxy: TestProxy, pid: number): Promise<Death> {
   process.kill(pid, 'SIGSTOP')
+  await until(() => / T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, '')))
   const ports = clientPorts(pid, proxy.port)
   process.kill(pid, 'SIGKILL')
   await until(() => !alive(pid))

@@ -6,7 +6,7 @@ import { h2cRequest } from './clients.js'
 import { echoClient, unary } from './grpc-echo.js'
 import { type FrameSocket, frameOrigin, message } from './h2-frames.js'
 import { closedPort, type Origin } from './origins.js'
-import { endpoint, startTestProxy, type TestProxy } from './start-proxy.js'
+import { endpoint, startTestProxy, type TestProxy, until } from './start-proxy.js'
 
 const CALL = { method: 'POST', headers: { 'content-type': 'application/grpc', te: 'trailers' }, body: message('hello').toString('latin1') }
 
@@ -66,7 +66,7 @@ const ROWS: Row[] = [
     service: (c, id) => {
       c.grpcHead(id)
       c.data(id, message('a long message').subarray(0, 8))
-      setTimeout(() => c.socket.destroy(), 30)
+      setTimeout(() => c.socket.destroy(), 200)
     },
     status: 14,
     form: 'trailers',
@@ -182,21 +182,21 @@ describe('what was never begun is sent again', () => {
   })
 
   it('streams up to the last id of a GOAWAY finish on the old connection, new ones go to a new one', async () => {
+    let answerOld: (() => void) | null = null
     const origin = await frameOrigin({
       ended: (connection, id) => {
-        if (connection.number > 1) {
-          connection.ok(id, 'new')
-          return
-        }
+        if (connection.number > 1) connection.ok(id, 'new')
+        if (connection.number > 1 || answerOld !== null) return
         connection.goaway(id, 0)
-        setTimeout(() => connection.ok(id, 'old'), 150)
+        answerOld = () => connection.ok(id, 'old')
       },
     })
     const proxy = await startTestProxy([{ prefix: '/s/', protocol: 'h2c', endpoints: [endpoint(origin.port)] }])
     const client = echoClient(proxy.port, '/s/')
     const old = unary(client, 'unary', Buffer.from('x'))
-    await new Promise(resolve => setTimeout(resolve, 60))
+    await until(() => answerOld !== null)
     const next = await unary(client, 'unary', Buffer.from('y'))
+    answerOld!()
     assert.deepEqual([String(next.reply), String((await old).reply)], ['new', 'old'])
     client.close()
     await proxy.stop()

@@ -118,7 +118,8 @@ describe('tunnels that do not come about', () => {
     ] as const) {
       service.accept = stream => {
         stream.write('begun')
-        setTimeout(() => breakOff(stream), 50)
+        // When the agreement has reached the client: a reset would overtake it.
+        setTimeout(() => breakOff(stream), 300)
       }
       const stream = await overH2.tunnel(path)
       // Not `once`: it would throw the error of the reset.
