@@ -123,7 +123,7 @@ export async function rawExchange(
   port: number,
   bytes: string | Buffer,
   enough: (text: string) => boolean = () => false,
-  limitMs = 15_000,
+  limitMs = 30_000,
 ): Promise<string> {
   const socket = netConnect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -133,7 +133,7 @@ export async function rawExchange(
 }
 
 /** Reads until the peer closes or `enough` holds; the socket is closed then. */
-export async function readUntil(socket: Socket, enough: (text: string) => boolean, limitMs = 15_000): Promise<string> {
+export async function readUntil(socket: Socket, enough: (text: string) => boolean, limitMs = 30_000): Promise<string> {
   let text = ''
   return new Promise((resolve, reject) => {
     const done = () => {

@@ -83,7 +83,7 @@ describe('health', () => {
         assert.equal(answer.status, status, answer.body)
         assert.equal(JSON.parse(answer.body).status, word)
         assert.match(String(answer.headers['content-type']), /application\/json/)
-        assert.ok(performance.now() - begun < 2000)
+        assert.ok(performance.now() - begun < 10_000, 'half of its hold')
       })
     }
   }

@@ -1,12 +1,15 @@
 // What the machine does to a test: cores of its own, and how long others have kept them.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 
-/** How long a process's main thread has been ready to run and not run, since its beginning; 0 where the kernel does not count it. */
+/** How long a process's main thread has been ready to run and not run, since its beginning; 0 where the kernel does not count it, or it has ended. */
 export function waitedForCoreMs(pid: number): number {
-  const path = `/proc/${pid}/schedstat`
-  return existsSync(path) ? Number(readFileSync(path, 'latin1').split(' ')[1]) / 1e6 : 0
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
 }
 
 const TICK_MS = 10

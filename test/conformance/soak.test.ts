@@ -96,7 +96,7 @@ describe('soak', () => {
     )
     assert.deepEqual(proxy.messages, [])
     // Kept connections to the services may stay open; they are few.
-    await until(() => fdsOf(pid) <= baseFds + 4, 8000)
+    await until(() => fdsOf(pid) <= baseFds + 4)
     assert.ok(proxy.status().workers[0]!.rssBytes < 150 << 20, `${proxy.status().workers[0]!.rssBytes} bytes`)
     await proxy.stop()
     await web.close()

@@ -111,7 +111,7 @@ function tableOf(version: number, routes: TestRoute[]): RouteTable {
 }
 
 /** Waits until the fact holds, at most limitMs. */
-export async function until(fact: () => boolean, limitMs = 15_000): Promise<void> {
+export async function until(fact: () => boolean, limitMs = 30_000): Promise<void> {
   const end = performance.now() + limitMs
   while (!fact()) {
     assert.ok(performance.now() < end, `not within ${limitMs} ms: ${fact}`)

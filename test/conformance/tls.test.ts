@@ -97,9 +97,9 @@ describe('the TLS door', () => {
     assert.equal(open.getPeerCertificate().subject.CN, 'first.test')
     install('second')
     let name = ''
-    const limit = performance.now() + 10_000
+    const limit = performance.now() + 30_000
     while (name !== 'second.test') {
-      assert.ok(performance.now() < limit, 'the certificate was not read again within 10 s')
+      assert.ok(performance.now() < limit, 'the certificate was not read again within 30 s')
       const fresh = await greet()
       name = fresh.getPeerCertificate().subject.CN as string
       fresh.destroy()
@@ -113,7 +113,7 @@ describe('the TLS door', () => {
 
   it('a broken renewal leaves the certificate in use, and says so once it is seen', async () => {
     writeFileSync(join(directory, 'cert.pem'), 'no certificate')
-    await until(() => proxy.messages.some(message => /certificate stays as it was/.test(message)), 10_000)
+    await until(() => proxy.messages.some(message => /certificate stays as it was/.test(message)), 30_000)
     assert.equal((await https()).status, 200)
     install('second')
   })

@@ -33,7 +33,7 @@ describe('other clients', () => {
     model.stop()
   })
   const curl = async (...argv: string[]) => {
-    const { stdout } = await run('curl', ['-sS', '--max-time', '10', '-w', '\n%{http_version} %{http_code}', ...argv])
+    const { stdout } = await run('curl', ['-sS', '--max-time', '60', '-w', '\n%{http_version} %{http_code}', ...argv])
     const at = stdout.lastIndexOf('\n')
     return { body: stdout.slice(0, at), told: stdout.slice(at + 1) }
   }

@@ -314,7 +314,7 @@ async function child(program: string, ...words: string[]): Promise<{ seen: unkno
   const script = fileURLToPath(new URL(program, import.meta.url))
   return new Promise(resolve => {
     const command = ['-c', 'ulimit -n 256; exec "$0" "$@"', process.execPath, script, ...words]
-    const started = execFile('sh', command, { timeout: 10_000 }, (_error, stdout, stderr) =>
+    const started = execFile('sh', command, { timeout: 60_000 }, (_error, stdout, stderr) =>
       resolve({ seen: stdout === '' ? null : JSON.parse(stdout), code: started.exitCode ?? -1, stderr }),
     )
   })

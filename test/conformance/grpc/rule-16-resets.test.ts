@@ -37,7 +37,7 @@ describe('rule 16: RST_STREAM from a client', () => {
     const passedMs = fairClock(process.pid, rig.workerPid())
     for (const stream of [silent, begun, sending]) rig.wire.reset(stream.id, RST.CANCEL)
     await until(() => resets().length === 3)
-    assert.ok(passedMs() < 200, `${passedMs()} ms`)
+    assert.ok(passedMs() < 1000, `${passedMs()} ms`)
     assert.deepEqual(
       resets().map(call => call.resetCode),
       [RST.CANCEL, RST.CANCEL, RST.CANCEL],
@@ -72,7 +72,7 @@ describe('rule 16: RST_STREAM from a client', () => {
     for (let count = 0; count < 20; count++) {
       const passedMs = fairClock(process.pid, rig.workerPid())
       assert.equal((await rig.call({ more: [['x-polite', 'yes']] })).grpcStatus, '0')
-      assert.ok(passedMs() < 500, `call ${count} took ${passedMs()} ms`)
+      assert.ok(passedMs() < 1000, `call ${count} took ${passedMs()} ms`)
     }
     assert.ok(
       wire.goaways.every(({ code }) => code === RST.CALM),

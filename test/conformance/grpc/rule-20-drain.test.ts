@@ -31,7 +31,7 @@ describe('rule 20: draining', () => {
     await until(() => open.shape === 'HEADERS')
     const served = rig.service.calls[0]!
     const settled = rig.proxy.settings({ idleTimeoutMs: 50_000 })
-    await until(() => said.length >= 3, 8000)
+    await until(() => said.length >= 3)
     assert.notEqual(late, null)
     await isOver(late!)
     assert.equal((late as WireStream | null)!.grpcStatus, '0')

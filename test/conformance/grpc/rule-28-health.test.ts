@@ -12,7 +12,7 @@ import { spec } from '../../supervisor/fakes.js'
 import { echoClient, echoServer, unary } from '../grpc-echo.js'
 import { endLater, endpoint, startTestProxy, until } from '../start-proxy.js'
 
-const PROBE: ProbeSpec = { target: { kind: 'grpc', service: 'model' }, intervalMs: 60_000, timeoutMs: 1000, failures: 1 }
+const PROBE: ProbeSpec = { target: { kind: 'grpc', service: 'model' }, intervalMs: 60_000, timeoutMs: 10_000, failures: 1 }
 const never = new AbortController().signal
 
 describe('rule 28: health', () => {

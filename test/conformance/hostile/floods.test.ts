@@ -75,7 +75,7 @@ describe('floods', () => {
       // What has come is read before more is written: a write after a reset would lose it.
       await new Promise(resolve => setImmediate(resolve))
     }
-    await client.seen(() => client.goaway !== null || client.closed, 8000).catch(() => {})
+    await client.seen(() => client.goaway !== null || client.closed).catch(() => {})
     return { goaway: client.goaway, sent, closed: client.closed }
   }
 
@@ -260,7 +260,7 @@ describe('floods', () => {
           client.socket.write(whole)
           await new Promise(resolve => setTimeout(resolve, 500))
           client.socket.resume()
-          await client.seen(() => client.goaway !== null || client.closed, 8000).catch(() => {})
+          await client.seen(() => client.goaway !== null || client.closed).catch(() => {})
           const { goaway, closed } = client
           client.close()
           return { goaway, closed, sent: 100_000 }
@@ -285,7 +285,7 @@ describe('floods', () => {
     it('a client that credits every frame of 32 MiB on its own is no flooder', async () => {
       const client = await FrameClient.open(rig.proxy.port)
       client.creditsAll = true
-      const answer = await client.settled(client.headers(request('/large/x'), 'end'), 10_000)
+      const answer = await client.settled(client.headers(request('/large/x'), 'end'))
       assert.deepEqual([answer.status, answer.bodyBytes, client.goaway], [200, 32 << 20, null])
       client.close()
       await rig.stillServes()

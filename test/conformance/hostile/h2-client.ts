@@ -144,14 +144,14 @@ export class FrameClient {
   }
 
   /** Waits until the stream has ended or been reset, or the connection is done for. */
-  async settled(id: number, limitMs = 15_000): Promise<StreamAnswer> {
+  async settled(id: number, limitMs = 30_000): Promise<StreamAnswer> {
     const answer = this.answer(id)
     await this.seen(() => answer.ended || answer.resetCode !== null || this.goaway !== null || this.closed, limitMs)
     return answer
   }
 
   /** Waits until the fact holds; looks whenever something came. */
-  async seen(fact: () => boolean, limitMs = 15_000): Promise<void> {
+  async seen(fact: () => boolean, limitMs = 30_000): Promise<void> {
     if (fact()) return
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {

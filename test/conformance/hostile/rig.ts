@@ -128,7 +128,7 @@ export async function exchange(
     socket.write(Buffer.from(how.second, 'latin1'))
   }
   try {
-    await until(() => closed || (how.enough?.(text) ?? false), how.limitMs ?? 15_000)
+    await until(() => closed || (how.enough?.(text) ?? false), how.limitMs ?? 30_000)
   } catch {
     assert.fail(`neither closed nor answered: ${JSON.stringify(text.slice(0, 2000))}`)
   } finally {

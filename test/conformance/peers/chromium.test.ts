@@ -17,7 +17,7 @@ import { endLater, endpoint, startTestProxy, type TestProxy, until } from '../st
 import { http1Tunneller, type TunnelService } from './tunnel-ends.js'
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../../../test/conformance/peers/chromium-page.html', import.meta.url)))
-const LIMIT_MS = 30_000
+const LIMIT_MS = 90_000
 const FLAGS = [
   '--headless',
   '--no-sandbox',

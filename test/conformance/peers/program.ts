@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { closedPort } from '../origins.js'
 import { endLater } from '../start-proxy.js'
 
-const LIMIT_MS = 20_000
+const LIMIT_MS = 60_000
 
 export const run = promisify(execFile)
 

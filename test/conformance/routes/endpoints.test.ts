@@ -141,7 +141,7 @@ describe('endpoints under load', () => {
       const later = answers.filter(({ beganAt }) => beganAt >= killedAt)
       assert.ok(later.length > callers)
       assert.deepEqual(Object.keys(tally(later.map(({ answer }) => answer!.body))), ['b'])
-      assert.ok(Math.max(...answers.map(({ tookMs }) => tookMs)) < 3000, 'none hangs')
+      assert.ok(Math.max(...answers.map(({ tookMs }) => tookMs)) < 4500, 'none hangs')
       processes[1]!.kill('SIGKILL')
       await proxy.stop()
     })

@@ -215,7 +215,7 @@ describe('max_connections_per_client', () => {
     for (const socket of sockets) assert.equal(await ask(socket), 200, 'the others do not notice')
     sockets[0]!.destroy()
     let status = 0
-    const end = performance.now() + 3000
+    const end = performance.now() + 15_000
     while (status !== 200 && performance.now() < end) {
       const socket = await open()
       status = await ask(socket)

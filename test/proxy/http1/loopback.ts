@@ -148,9 +148,9 @@ export async function dial(port: number): Promise<Client> {
   }
 }
 
-/** Waits until the fact holds, at most 15 s. */
+/** Waits until the fact holds, at most 30 s. */
 export async function until(fact: () => boolean, what: () => string = () => String(fact)): Promise<void> {
-  const end = performance.now() + 15_000
+  const end = performance.now() + 30_000
   while (!fact()) {
     assert.ok(performance.now() < end, what())
     await new Promise(resolve => setTimeout(resolve, 2))

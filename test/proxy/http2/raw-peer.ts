@@ -77,7 +77,7 @@ export class RawPeer {
   }
 
   /** Waits until this is true of what came. */
-  async until(what: string, isTrue: (peer: RawPeer) => boolean, limitMs = 15_000): Promise<void> {
+  async until(what: string, isTrue: (peer: RawPeer) => boolean, limitMs = 30_000): Promise<void> {
     if (isTrue(this)) return
     await new Promise<void>((resolve, reject) => {
       const giveUp = () => {

@@ -123,7 +123,7 @@ export class AttemptRecord implements UpstreamEvents {
   }
 
   /** Waits until this is true of what was reported. */
-  async until(isTrue: (record: AttemptRecord) => boolean, limitMs = 15_000): Promise<void> {
+  async until(isTrue: (record: AttemptRecord) => boolean, limitMs = 30_000): Promise<void> {
     const endMs = Date.now() + limitMs
     while (!isTrue(this)) {
       if (Date.now() > endMs) throw new Error(`waited ${limitMs} ms; seen: ${this.seen.join(' ')} ${JSON.stringify(this.failure)}`)
@@ -157,7 +157,7 @@ export function upstreamHead(more: Partial<UpstreamHead> = {}): UpstreamHead {
 }
 
 /** Waits for a condition that no single event tells. */
-export async function until(what: string, isTrue: () => boolean, limitMs = 15_000): Promise<void> {
+export async function until(what: string, isTrue: () => boolean, limitMs = 30_000): Promise<void> {
   const endMs = Date.now() + limitMs
   while (!isTrue()) {
     if (Date.now() > endMs) throw new Error(`waited ${limitMs} ms for ${what}`)
