@@ -29,7 +29,8 @@ export async function rawCall(wire: Wire, path: string, { more = [], body = mess
   return stream
 }
 
-const LIMIT_MS = 20_000
+// Below the timeouts of the routes, which would else be what ends a call.
+const LIMIT_MS = 8000
 
 /** Resolves when the stream is over; fails when that takes too long. */
 export async function isOver(stream: WireStream): Promise<void> {

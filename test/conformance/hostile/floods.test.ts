@@ -13,6 +13,8 @@ const GROWTH_BYTES = 20 << 20
 // Flooder, polite client and services are one process here, so that this says only that requests go on; beside.test.ts measures the latency.
 const POLITE_MS = 1000
 const PRIORITY = 2
+// Below header_timeout, which would end the connection with the same code.
+const CALM_MS = 9000
 
 interface Outcome {
   /** Of the GOAWAY; null: none came, or a reset overtook it. */
@@ -75,7 +77,7 @@ describe('floods', () => {
       // What has come is read before more is written: a write after a reset would lose it.
       await new Promise(resolve => setImmediate(resolve))
     }
-    await client.seen(() => client.goaway !== null || client.closed).catch(() => {})
+    await client.seen(() => client.goaway !== null || client.closed, CALM_MS).catch(() => {})
     return { goaway: client.goaway, sent, closed: client.closed }
   }
 
@@ -260,7 +262,7 @@ describe('floods', () => {
           client.socket.write(whole)
           await new Promise(resolve => setTimeout(resolve, 500))
           client.socket.resume()
-          await client.seen(() => client.goaway !== null || client.closed).catch(() => {})
+          await client.seen(() => client.goaway !== null || client.closed, CALM_MS).catch(() => {})
           const { goaway, closed } = client
           client.close()
           return { goaway, closed, sent: 100_000 }

@@ -61,7 +61,7 @@ describe('curl', { skip: missing(['curl', '--version'], 'curl') }, () => {
     await h2.close()
     rmSync(directory, { recursive: true })
   })
-  const curl = (...argv: string[]) => output('curl', ['-sS', '--max-time', '10', ...argv])
+  const curl = (...argv: string[]) => output('curl', ['-sS', '--max-time', '60', ...argv])
   const path = (name: string) => join(directory, name)
 
   for (const [flag, version] of VERSIONS) {

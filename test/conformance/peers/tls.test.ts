@@ -80,7 +80,7 @@ describe('real clients at the TLS door', () => {
   ]) {
     it(`curl ${flag}: by ALPN, with the certificate checked`, { skip: missing(['curl', '--version'], 'curl') }, async () => {
       const host = `first.test:${port()}`
-      const argv = ['-sS', '--max-time', '10', flag!, '--cacert', file('first.pem'), '--resolve', `${host}:127.0.0.1`]
+      const argv = ['-sS', '--max-time', '60', flag!, '--cacert', file('first.pem'), '--resolve', `${host}:127.0.0.1`]
       const told = await output('curl', [...argv, '-w', '\n%{http_version}', `https://${host}/w/x`])
       const [body, spoken] = told.split('\n')
       assert.deepEqual([JSON.parse(body!).target, spoken], ['/x', version])

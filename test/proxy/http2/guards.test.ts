@@ -22,6 +22,8 @@ import { http2Door } from './relay.js'
 
 const END = FLAG.END_STREAM
 const CALM = 11
+// Below the limits of time, which would end the connection, too.
+const CALM_MS = 9000
 const bytes = (length: number) => Buffer.alloc(length)
 const open = (id: number) => frame(TYPE.HEADERS, FLAG.END_HEADERS, id, headerBlock(request()))
 const reset = (id: number) => frame(TYPE.RST, 0, id, uint32(8))
@@ -89,7 +91,7 @@ describe('a flood', () => {
       )
       const peer = await rawClient(door.port)
       peer.send(make(peer))
-      await peer.until('the end', one => one.isClosed || one.goawayCode !== -1)
+      await peer.until('the end', one => one.isClosed || one.goawayCode !== -1, CALM_MS)
       assert.equal(peer.goawayCode, CALM)
       assert.ok(worst <= 250, `${worst} streams`)
       await until('no stream left', () => live.size === 0)
@@ -110,7 +112,7 @@ describe('a flood', () => {
     for (let id = 1; id < 100; id += 2) peer.headers(id, request(), END)
     const ping = frame(TYPE.PING, 0, 0, bytes(8))
     const timer = setInterval(() => peer.isClosed || peer.send(many(40, () => ping)), 10)
-    await until('its end', () => door.connections.size === 0)
+    await until('its end', () => door.connections.size === 0, CALM_MS)
     clearInterval(timer)
     peer.close()
     await door.close()
