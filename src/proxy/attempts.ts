@@ -5,6 +5,7 @@ import { isIdempotent, mayRepeat } from '../core/retry.js'
 import type { Refusal } from './answers.js'
 import { refusalOf } from './reasons.js'
 import type { Asker, Choice, Route } from './routes.js'
+import { specimens } from './specimens.js'
 import type { Failure, RequestHead, UpstreamStream } from './stream.js'
 import type { Traffic } from './traffic.js'
 
@@ -160,6 +161,8 @@ export class Attempts implements Asker {
       this.beganMs = 0
     }
     this.upstream = this.owner.open(route, choice)
+    specimens.requests.set(this.head.protocol, this)
+    specimens.streams.set(route.rules.protocol, this.upstream)
     if (this.upstream.isOpen) this.owner.opened()
   }
 

@@ -15,7 +15,7 @@ setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
 /** With what V8 does of its own accord where memory is short: pages are compacted and given back, not kept for the next burst. */
-function collect(): void {
+export function collect(): void {
   setFlagsFromString('--compact-on-every-full-gc')
   setFlagsFromString('--optimize-for-size')
   collectGarbage()
