@@ -57,14 +57,12 @@ describe('a collection while nothing is under way', () => {
             : await http1Origin((_request, response) => response.end('answer'))
         const port = await closedPort()
         const listen = { host: '127.0.0.1', port }
-        const settings = { ...PLAIN_PROXY, listen }
-        const gateway = new Gateway({ settings, version: '0', slot: 0, log: () => {}, ready: () => {} })
-        const drain = endLater(() => new Promise<void>(resolve => gateway.drain(1000, resolve)))
         const endpoints = [{ id: 'one', address: { host: '127.0.0.1', port: origin.port }, ready: true, weight: 1 }]
-        gateway.table({ version: 1, routes: [{ ...plainRules('/w/'), protocol: service, upstream: 'w', expected: true, endpoints }] })
-        await new Promise<void>((resolve, reject) => {
+        const drain = await new Promise<() => Promise<void>>((resolve, reject) => {
+          const ready = () => resolve(endLater(() => new Promise<void>(drained => gateway.drain(1000, drained))))
+          const gateway = new Gateway({ settings: { ...PLAIN_PROXY, listen }, version: '0', slot: 0, log: () => {}, ready })
+          gateway.table({ version: 1, routes: [{ ...plainRules('/w/'), protocol: service, upstream: 'w', expected: true, endpoints }] })
           gateway.listen('plain', listen, reject)
-          setImmediate(resolve)
         })
         const peer = open(port)
         const classes = [...OF_ALL, ...OF_CLIENT[client], ...OF_SERVICE[service]] as Class[]

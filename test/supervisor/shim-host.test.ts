@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { shimHost } from '../../src/supervisor/shim-host.js'
 import type { ShimHandlers, ShimLink } from '../../src/supervisor/world.js'
+import { endNow } from '../system/rig.js'
 import { spec } from './fakes.js'
 
 const shimBinary = fileURLToPath(new URL('../../../native/guard-shim', import.meta.url))
@@ -15,18 +16,10 @@ const shimBinary = fileURLToPath(new URL('../../../native/guard-shim', import.me
 function runDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'guard-shim-host-'))
   t.after(() => {
-    for (const pid of shimsIn(dir)) kill(pid)
+    for (const pid of shimsIn(dir)) endNow(pid)
     rmSync(dir, { recursive: true, force: true })
   })
   return dir
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // One that was told to go has gone meanwhile.
-  }
 }
 
 /** The shims whose folder lies in the run directory. */
